@@ -1,0 +1,49 @@
+# The course's commands. Each is a line or two of Python, so that it can be typed without make, on Windows as well.
+# Variables: PYTHON, which makes the environment; VENV, where it lies; ARGS, more options for train and bench.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: help run test lab train bench badges slides clean
+
+help:  ## list the commands (this one)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+
+run: $(STAMP)  ## go through the course on the sample, quick mode; pages in build/
+	@"$(BIN)" -m helpers.pages
+
+test: $(STAMP)  ## ruff, the tests, and every notebook against its stored outputs
+	"$(BIN)" -m ruff check helpers tests
+	NOTEBOOK_MODE=quick "$(BIN)" -m pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=300
+
+lab: $(STAMP)  ## open the notebooks in JupyterLab
+	"$(BIN)" -m jupyterlab notebooks
+
+train: $(STAMP)  ## train the network in full, or go on; ARGS="--name mine --epochs 12 --seed 1" changes the run
+	"$(BIN)" -m helpers.training --network session_net --epochs 62 --name session_62 --resume $(ARGS)
+
+bench: $(STAMP)  ## measure the speed of training against a plain pipeline
+	"$(BIN)" -m helpers.bench $(ARGS)
+
+badges: $(STAMP)  ## write the address in pyproject.toml into every notebook's badge and set-up cell
+	"$(BIN)" -m helpers.colab
+
+slides: $(STAMP)  ## make slides of the notebooks as they are stored, in build/slides/
+	"$(BIN)" -m nbconvert --to slides --output-dir build/slides "notebooks/*.ipynb"
+
+clean:  ## remove pages and caches; the environment and the data stay
+	rm -rf build .pytest_cache .ruff_cache .hypothesis helpers/__pycache__ tests/__pycache__
+
+# The environment, made anew in place when one of the two lists changes. The stamp is written last: what was broken off
+# is taken up again by the next command.
+$(STAMP): requirements.txt constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { echo 'There is no "$(PYTHON)" here: name a Python from 3.11 to 3.13, as in make run PYTHON=python3.12'; exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("The course needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d: name another, as in make run PYTHON=python3.12" % v)'
+	@echo "Preparing $(VENV): some minutes and up to 5 GB, the first time only."
+	"$(PYTHON)" -m venv "$(VENV)"
+	"$(BIN)" -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch "$(STAMP)"

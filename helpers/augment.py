@@ -1,0 +1,79 @@
+"""The augmentation of the training images, with Albumentations, from a random stream for each image.
+
+The assignment asks for three: horizontal flip, shift-scale-rotate, and coarse dropout of one 16×16 hole that is
+filled with the mean of the data set. Notebook 01 shows what each does alone. Test images are not augmented.
+"""
+
+import os
+import random
+
+import numpy as np
+
+from helpers.data import MEAN
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import below asks the internet for news
+
+import albumentations as A  # noqa: E402
+import cv2  # noqa: E402
+
+FILL = tuple(round(255 * mean) for mean in MEAN)  # Albumentations counts pixel values from 0 to 255
+
+
+def horizontal_flip(p=0.5):
+    """Return the mirror image, left for right, with probability ``p``."""
+    return A.HorizontalFlip(p=p)
+
+
+def shift_scale_rotate(p=0.5, shift=0.0625, scale=0.1, rotate=10):
+    """Return a random shift (share of the side), scale (1 ± ``scale``) and rotation (± degrees), edges reflected."""
+    return A.Affine(
+        translate_percent=(-shift, shift),
+        scale=(1 - scale, 1 + scale),
+        rotate=(-rotate, rotate),
+        border_mode=cv2.BORDER_REFLECT_101,
+        p=p,
+    )
+
+
+def coarse_dropout(p=0.5, size=16):
+    """Return one ``size``×``size`` hole at a random place, filled with the mean colour of the data set."""
+    return A.CoarseDropout(
+        num_holes_range=(1, 1), hole_height_range=(size, size), hole_width_range=(size, size), fill=FILL, p=p
+    )
+
+
+PIPELINES = {
+    "none": lambda: [],
+    "light": lambda: [horizontal_flip(), shift_scale_rotate(), coarse_dropout()],
+    "gentle": lambda: [horizontal_flip(), shift_scale_rotate(), coarse_dropout(p=0.2)],
+}
+
+
+class Augment:
+    """A pipeline of Albumentations' transforms that draws from a stream of its own for each (seed, epoch, index).
+
+    ``transforms`` is a list of transforms. The usual way, one stream a worker process, repeats itself in
+    every worker and, without persistent workers, every epoch; here the result does not depend on workers at all, and
+    an epoch can be done again from its start.
+    """
+
+    def __init__(self, transforms, seed=0):
+        self.seed = seed
+        self.pipeline = A.Compose(transforms)
+        self.numpy_stream, self.python_stream = np.random.Generator(np.random.PCG64(0)), random.Random(0)
+        self.pipeline.set_random_state(self.numpy_stream, self.python_stream)
+
+    def __call__(self, image, epoch, index):
+        """Return the augmented ``image (32, 32, 3) uint8`` of this epoch and index."""
+        numpy_seed, python_seed = np.random.SeedSequence((self.seed, epoch, index)).generate_state(2, np.uint64)
+        self.python_stream.seed(int(python_seed))
+        self.numpy_stream.bit_generator.state = np.random.PCG64(int(numpy_seed)).state
+        return self.pipeline(image=image)["image"]
+
+
+def pipeline(name, seed=0):
+    """Return the ``Augment`` called ``name`` in ``PIPELINES``; None for "none", which changes nothing."""
+    if name not in PIPELINES:
+        raise ValueError(f"there is no augmentation {name!r}: choose one of {', '.join(PIPELINES)}")
+    transforms = PIPELINES[name]()
+    return Augment(transforms, seed) if transforms else None

@@ -1,0 +1,102 @@
+"""What the first cell of a notebook needs: where it runs, in which mode, and what to read.
+
+The set-up cell is the same in every notebook that uses the helpers. ``python -m helpers.colab`` (``make badges``)
+writes it, and the Colab badge, into all of them from the repository's address in ``pyproject.toml``.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGES = ("albumentations", "torchsummary")  # what Colab may lack; torch it has, and that stays as it is
+
+SET_UP = '''\
+import sys
+from pathlib import Path
+
+ADDRESS = "{address}"
+if "google.colab" in sys.modules and not Path("helpers").is_dir() and not Path("../helpers").is_dir():
+    !git clone --quiet --depth 1 {{ADDRESS}} course
+    %cd -q course/notebooks
+sys.path.insert(0, str(next(p for p in (Path.cwd(), *Path.cwd().parents) if (p / "helpers").is_dir())))
+
+from helpers.colab import set_up
+
+FULL, DATA = set_up()'''
+
+BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
+
+
+def notebook_mode():
+    """Return ``"full"`` or ``"quick"``: the environment variable NOTEBOOK_MODE, else full where a GPU is there."""
+    mode = os.environ.get("NOTEBOOK_MODE", "").lower()
+    if mode not in ("", "full", "quick"):
+        raise ValueError(f"NOTEBOOK_MODE is {mode!r}; it must be full or quick, or unset")
+    if mode:
+        return mode
+    import torch
+
+    return "full" if torch.cuda.is_available() else "quick"
+
+
+def set_up():
+    """Prepare a notebook; say in which mode it runs and how to change that; return ``(FULL, DATA)``.
+
+    ``FULL`` is a bool; ``DATA`` is what to give ``load_cifar10`` as ``root``: the sample in quick mode, and None,
+    the whole data set, in full mode. Safe to call again.
+    """
+    from helpers.data import SAMPLE
+
+    if "google.colab" in sys.modules:
+        missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+        if missing:
+            subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing], check=True)
+    full = notebook_mode() == "full"
+    if full:
+        print("Mode: full. All of CIFAR-10, every epoch. For a quick look set NOTEBOOK_MODE=quick and restart.")
+    else:
+        print("Mode: quick. The sample of 2,000 + 1,000 images, a couple of epochs: seconds. The stored results are full.")
+        print("For the full mode use a GPU (in Colab: Runtime > Change runtime type > T4 GPU), or set NOTEBOOK_MODE=full.")
+    return full, None if full else SAMPLE
+
+
+def address():
+    """Return the repository's public address, from ``[project.urls]`` in ``pyproject.toml``."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project["urls"]["Repository"].rstrip("/")
+
+
+def badge(notebook):
+    """Return the Markdown of the Colab badge of the notebook file named ``notebook``."""
+    owner_and_name = address().removeprefix("https://github.com/")
+    return BADGE.format(link=f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{notebook}")
+
+
+def write_badges(folder=REPOSITORY / "notebooks"):
+    """Write badge and set-up cell into every notebook of ``folder``; return the names of those that changed."""
+    changed = []
+    for path in sorted(Path(folder).glob("*.ipynb")):
+        before = path.read_text(encoding="utf-8")
+        notebook = json.loads(before)
+        for cell in notebook["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "markdown":
+                source = re.sub(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)", badge(path.name), source)
+            elif "set-up" in cell["metadata"].get("tags", []):
+                source = SET_UP.format(address=address())
+            cell["source"] = source.splitlines(keepends=True)
+        after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            changed.append(path.name)
+    return changed
+
+
+if __name__ == "__main__":
+    print("\n".join(write_badges()) or "every notebook has the right badge and set-up cell already")

@@ -1,0 +1,103 @@
+"""The networks of the course, each a function that returns a fresh ``nn.Module``.
+
+Every network takes normalised images ``(N, 3, 32, 32)`` float32 and returns logits ``(N, 10)``: scores before
+the softmax. Notebook 04 builds ``session_net`` layer by layer; the others are its points of comparison.
+To add a network, write one function and name it in ``NETWORKS``.
+"""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+
+from helpers.records import RUNS, read_record
+
+
+def conv_bn_relu(in_channels, out_channels, kernel_size=3, **options):
+    """Return the three layers convolution (no bias: BatchNorm adds its own), BatchNorm and ReLU as a list."""
+    return [
+        nn.Conv2d(in_channels, out_channels, kernel_size, bias=False, **options),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def session_net():
+    """Return the network of the course: 12 convolutions in 4 blocks, 187,418 parameters, 57 million MACs.
+
+    Dilated, grouped, depthwise and pointwise convolutions, a stride in place of pooling, and global average
+    pooling at the end. Its receptive field is 31 pixels (35 with the pooling).
+    """
+    return _four_blocks(nn.Conv2d(32, 16, 1, bias=False))
+
+
+def less_weighted_net():
+    """Return ``session_net`` with its 11th convolution as 3×3 instead of 1×1: 191,514 parameters (notebook 05)."""
+    return _four_blocks(nn.Conv2d(32, 16, 3, padding=1, bias=False))
+
+
+def _four_blocks(conv11):
+    """Return the four blocks and the pooling around ``conv11``, the one layer in which the two networks differ."""
+    block1 = nn.Sequential(
+        *conv_bn_relu(3, 16, padding=1),  # (N, 16, 32, 32)
+        *conv_bn_relu(16, 32),  # (N, 32, 30, 30)
+        *conv_bn_relu(32, 32),  # (N, 32, 28, 28)
+    )
+    block2 = nn.Sequential(
+        *conv_bn_relu(32, 128, dilation=2),  # (N, 128, 24, 24), dilated: 3×3 taps that span 5×5
+        *conv_bn_relu(128, 64, groups=2),  # (N, 64, 22, 22), grouped
+        *conv_bn_relu(64, 32, stride=2, padding=1),  # (N, 32, 11, 11), strided
+    )
+    block3 = nn.Sequential(
+        *conv_bn_relu(32, 128, groups=32),  # (N, 128, 9, 9), depthwise, four filters a channel
+        *conv_bn_relu(128, 256, kernel_size=1, groups=16),  # (N, 256, 9, 9), pointwise
+        *conv_bn_relu(256, 32),  # (N, 32, 7, 7)
+    )
+    block4 = nn.Sequential(
+        *conv_bn_relu(32, 32, groups=16),  # (N, 32, 5, 5)
+        conv11, nn.BatchNorm2d(16), nn.ReLU(inplace=True),  # (N, 16, 5, 5)
+        nn.Conv2d(16, 10, 3),  # (N, 10, 3, 3), the only bias: nothing normalises after it
+    )
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())  # (N, 10)
+    return nn.Sequential(OrderedDict(block1=block1, block2=block2, block3=block3, block4=block4, pool=pool))
+
+
+def tutorial_net():
+    """Return the network of PyTorch's CIFAR-10 tutorial, 62,006 parameters: the baseline of the results table.
+
+    Source: https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html
+    """
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2),  # (N, 6, 14, 14)
+        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),  # (N, 16, 5, 5)
+        nn.Flatten(),
+        nn.Linear(16 * 5 * 5, 120), nn.ReLU(),
+        nn.Linear(120, 84), nn.ReLU(),
+        nn.Linear(84, 10),
+    )
+
+
+NETWORKS = {network.__name__: network for network in (session_net, less_weighted_net, tutorial_net)}
+
+
+def build(name):
+    """Return a freshly initialised network by its name in ``NETWORKS``; any other name is a ``ValueError``."""
+    if name not in NETWORKS:
+        raise ValueError(f"there is no network {name!r}: choose one of {', '.join(NETWORKS)}")
+    return NETWORKS[name]()
+
+
+def load_pretrained(name, runs=RUNS):
+    """Return the trained network of the run ``name`` (a folder in ``notebooks/runs``), in evaluation mode, on the CPU.
+
+    Raises ``FileNotFoundError`` that lists the runs there are when ``name`` is none of them.
+    """
+    record = read_record(name, runs)
+    network = build(record["network"])
+    network.load_state_dict(torch.load(runs / name / "weights.pt", map_location="cpu", weights_only=True))
+    return network.eval()
+
+
+def count_parameters(module):
+    """Return how many numbers training adjusts in ``module``."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -1,0 +1,192 @@
+"""Every figure of the course. Each function draws one figure from arrays or records and returns it.
+
+Colours are those of M. Okabe and K. Ito, *Color Universal Design*, 2008, told apart by the colour-blind as well;
+letters are large enough for a projector.
+"""
+
+import contextlib
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#666666"
+)  # fmt: skip
+
+STYLE = {
+    "figure.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "font.size": 13,
+    "axes.titlesize": 14,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "lines.linewidth": 2,
+}
+
+
+def figure(rows=1, columns=1, size=(9, 4.5), **options):
+    """Return ``plt.subplots`` in the style of the course; ``size`` is in inches."""
+    with plt.rc_context(STYLE):
+        return plt.subplots(rows, columns, figsize=size, **options)
+
+
+# Notebook 01: the data --------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def styled():
+    """Draw in the style of the course, letters and ticks that are added later included."""
+    plt.draw_if_interactive()  # loads the notebook's backend now; inside rc_context its settings would be undone
+    with plt.rc_context(STYLE):
+        yield
+
+
+@styled()
+def image_rows(images, row_names, column_names=None):
+    """Draw a grid of images, ``(rows, columns, 32, 32, 3) uint8``, with a name at each row and over each column."""
+    rows, columns, side = images.shape[:3]
+    gap = 3
+    step = side + gap
+    canvas = np.full((rows * step - gap, columns * step - gap, 3), 255, np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            canvas[row * step :, column * step :][:side, :side] = images[row, column]
+    drawn, axis = figure(size=(11, 0.3 + rows * (0.95 if columns > 8 else 1.2)))
+    axis.imshow(canvas, interpolation="nearest")
+    axis.set_yticks(step * np.arange(rows) + side / 2, row_names)
+    axis.set_xticks(step * np.arange(columns) + side / 2, column_names or [""] * columns)
+    axis.tick_params(length=0, labeltop=True, labelbottom=False)
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    return drawn
+
+
+@styled()
+def pixels_as_numbers(image, top, left, size=5):
+    """Draw an image ``(32, 32, 3) uint8`` and, as numbers, ``size``×``size`` of its pixels, channel by channel."""
+    drawn, axes = figure(1, 4, size=(12, 3.3))
+    axes[0].imshow(image, interpolation="nearest")
+    axes[0].add_patch(plt.Rectangle((left - 0.5, top - 0.5), size, size, fill=False, edgecolor="white", linewidth=2.5))
+    axes[0].set(title="32×32 pixels", xlabel="column (pixels)", ylabel="row (pixels)")
+    for channel, (axis, name) in enumerate(zip(axes[1:], ("red", "green", "blue"), strict=True)):
+        patch = image[top : top + size, left : left + size, channel]
+        axis.imshow(patch, cmap="gray", vmin=0, vmax=255)
+        axis.set(title=name, xlabel="column (pixels)")
+        axis.set_xticks(range(size), range(left, left + size))
+        axis.set_yticks(range(size), range(top, top + size))
+        for row, column in np.ndindex(size, size):
+            value = patch[row, column]
+            axis.text(column, row, value, ha="center", va="center", color="black" if value > 127 else "white")
+    for axis in axes:
+        axis.grid(False)
+    return drawn
+
+
+@styled()
+def channel_histograms(shares, mean, std):
+    """Draw how often each value occurs, ``shares (3, 256)``, before and after normalisation by ``mean`` and ``std``."""
+    drawn, (before, after) = figure(1, 2, size=(12, 4.2), sharey=True)
+    values = np.arange(256)
+    looks = (("red", RED, "-"), ("green", GREEN, "--"), ("blue", BLUE, ":"))
+    for channel, (name, colour, line) in enumerate(looks):
+        percent = 100 * shares[channel]
+        before.plot(values, percent, color=colour, linestyle=line, label=name)
+        after.plot((values / 255 - mean[channel]) / std[channel], percent, color=colour, linestyle=line, label=name)
+    before.set(title="bytes", xlabel="value (0 to 255)", ylabel="pixels (%)", ylim=(0, None))
+    after.set(title="normalised", xlabel="value (deviations from the mean)")
+    before.legend(frameon=False, loc="upper center")
+    return drawn
+
+
+# Notebook 04: the network ------------------------------------------------------------------------------------------
+
+BLOCK_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
+
+
+def _by_block(axis, heights, blocks, labels, format="{:,}"):
+    """Draw one bar a layer, coloured by its block (1 to 4), with its value written above."""
+    layers = range(1, len(heights) + 1)
+    axis.bar(layers, heights, color=[BLOCK_COLOURS[block - 1] for block in blocks])
+    axis.set_xticks(layers)
+    axis.set_ylabel(labels)
+    axis.set_ylim(0, 1.18 * max(heights))
+    axis.grid(axis="x", visible=False)
+    for layer, height in zip(layers, heights, strict=True):
+        axis.text(layer, height, format.format(height), ha="center", va="bottom", fontsize=13)
+
+
+def _block_legend(axis, blocks, **options):
+    """Name the colours of the blocks."""
+    handles = [plt.Rectangle((0, 0), 1, 1, color=BLOCK_COLOURS[block - 1]) for block in sorted(set(blocks))]
+    axis.legend(handles, [f"block {block}" for block in sorted(set(blocks))], fontsize=13, frameon=False, **options)
+
+
+def layer_shapes(sizes, channels, blocks):
+    """Draw side, channels and values of each layer's output, layer by layer, coloured by block; lists of ints."""
+    thousands = [size * size * width / 1000 for size, width in zip(sizes, channels, strict=True)]
+    drawn, axes = figure(3, size=(10, 8.5), sharex=True)
+    _by_block(axes[0], sizes, blocks, "side (pixels)")
+    _by_block(axes[1], channels, blocks, "channels")
+    _by_block(axes[2], thousands, blocks, "values (thousands)", "{:.1f}")
+    _block_legend(axes[0], blocks, ncols=4, loc="upper right")
+    axes[2].set_xlabel("convolution")
+    return drawn
+
+
+def parameters_and_macs(parameters, macs, blocks):
+    """Draw the parameters and the MACs of each convolution side by side, coloured by block; lists of ints."""
+    drawn, axes = figure(2, size=(10, 7.5), sharex=True)
+    _by_block(axes[0], [count / 1000 for count in parameters], blocks, "parameters (thousands)", "{:.1f}")
+    _by_block(axes[1], [count / 1e6 for count in macs], blocks, "MACs (millions)", "{:.1f}")
+    _block_legend(axes[0], blocks, loc="upper left")
+    axes[1].set_xlabel("convolution")
+    return drawn
+
+
+def reckoning(steps, totals, limit):
+    """Draw a total that falls step by step: horizontal bars, what each step took in orange, ``limit`` as a line."""
+    drawn, axis = figure(size=(10, 4.6))
+    rows = range(len(steps))
+    axis.barh(rows, totals, color=[GREY] * (len(totals) - 1) + [BLUE])
+    for row, total in enumerate(totals):
+        taken = totals[row - 1] - total if row else 0
+        axis.barh(row, taken, left=total, color=ORANGE, alpha=0.6)
+        axis.text(total - 3000, row, f"{total:,}", ha="right", va="center", color="white", weight="bold", fontsize=14)
+        if taken:
+            axis.text(total + taken + 3000, row, f"−{taken:,}", va="center", fontsize=14)
+    axis.axvline(limit, color=RED, linestyle="--")
+    axis.text(limit, -0.75, f"the limit, {limit:,}", ha="center", color=RED, fontsize=13)
+    axis.set_yticks(rows, steps)
+    axis.set_ylim(len(steps) - 0.4, -0.6)
+    axis.set_xlabel("parameters of the whole network")
+    axis.grid(axis="y", visible=False)
+    return drawn
+
+
+def receptive_field_growth(fields, blocks, image_side, asked):
+    """Draw the receptive field after each convolution against the image's side and the side asked for, in pixels."""
+    drawn, axis = figure(size=(10, 4.4))
+    _by_block(axis, fields, blocks, "receptive field (pixels)")
+    for side, name, colour in ((image_side, "side of an image", GREY), (asked, "asked for: more than", RED)):
+        axis.axhline(side, color=colour, linestyle="--")
+        axis.text(0.45, side + 0.5, f"{name}: {side}" if colour == GREY else f"{name} {side}", color=colour, fontsize=13)
+    axis.set_ylim(0, asked + 6)
+    axis.set_xlabel("convolution")
+    return drawn
+
+
+def seen_squares(image, masks, titles):
+    """Draw ``image (32, 32, 3) uint8`` once for each of ``masks (32, 32) bool``, and darken what a mask leaves out."""
+    drawn, axes = figure(1, len(masks), size=(2.6 * len(masks), 3.2))
+    for axis, mask, title in zip(axes, masks, titles, strict=True):
+        axis.imshow((image * (0.25 + 0.75 * mask[..., None])).astype("uint8"))
+        rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+        corner = (columns[0] - 0.5, rows[0] - 0.5)
+        axis.add_patch(plt.Rectangle(corner, len(columns), len(rows), fill=False, edgecolor=ORANGE, linewidth=3))
+        axis.set_title(title)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.grid(False)
+    return drawn

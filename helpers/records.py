@@ -1,0 +1,74 @@
+"""What a finished training run leaves in ``notebooks/runs/NAME``: ``record.json`` and ``weights.pt``.
+
+A record says how the weights came about and what they reach, so that every figure in the notebooks and the README
+can be read from it. Fields: see ``REQUIRED``.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+RUNS = Path(__file__).resolve().parent.parent / "notebooks" / "runs"
+
+REQUIRED = (
+    "name", "command", "network", "parameters", "recipe", "data", "history", "test", "device", "versions",
+    "seconds", "weights_sha256", "date",
+)  # fmt: skip
+
+
+def read_record(name, runs=RUNS):
+    """Return the record of the run ``name`` as a dictionary.
+
+    Raises ``FileNotFoundError`` that lists the runs there are, or ``ValueError`` that names what the file lacks.
+    """
+    path = Path(runs) / name / "record.json"
+    if not path.is_file():
+        there = sorted(path.parent.name for path in Path(runs).glob("*/record.json"))
+        raise FileNotFoundError(f"there is no run {name!r} in {runs}: there are {', '.join(there) or 'none yet'}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    missing = [field for field in REQUIRED if field not in record]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}")
+    return record
+
+
+def write_record(record, runs=RUNS):
+    """Write ``record`` to ``runs/NAME/record.json``, one epoch of its history a line, whole or not at all."""
+    missing = [field for field in REQUIRED if field not in record]
+    if missing:
+        raise ValueError(f"the record lacks {', '.join(missing)}")
+    lines = ",\n".join("    " + json.dumps(epoch) for epoch in record["history"])
+    rows = ",\n".join("      " + json.dumps(row) for row in record["test"]["confusion"])
+    text = json.dumps(
+        {**record, "history": "HISTORY", "test": {**record["test"], "confusion": "CONFUSION"}}, indent=2
+    )
+    text = text.replace('"HISTORY"', f"[\n{lines}\n  ]").replace('"CONFUSION"', f"[\n{rows}\n    ]")
+    write_whole(Path(runs) / record["name"] / "record.json", lambda part: part.write_text(text + "\n", encoding="utf-8"))
+
+
+def write_whole(path, write):
+    """Call ``write`` with a temporary path beside ``path`` and then rename: the file is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    write(part)
+    os.replace(part, path)
+
+
+def sha256(path):
+    """Return the SHA-256 checksum of a file as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def epoch_line(epoch, epochs):
+    """Return one line for one row of a record's history, in the format of the original course."""
+    return (
+        f"EPOCH: {epoch['epoch']:>2}/{epochs}  lr {epoch['lr']:.4f}"
+        f"  Loss {epoch['train_loss']:.4f}  Accuracy {epoch['train_accuracy']:.2f}%"
+        f"  val-Loss {epoch['test_loss']:.4f}"
+        f"  val-Accuracy: {epoch['test_correct']}/{epoch['test_images']} ({epoch['test_accuracy']:.2f}%)"
+    )

@@ -1,0 +1,269 @@
+"""Reading CIFAR-10 from its three sources, refusing damaged ones, and serving it."""
+
+import http.server
+import io
+import pickle
+import tarfile
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import data
+from helpers.data import DataError, load_cifar10
+
+
+def test_sample_holds_the_same_number_of_every_class():
+    for train, each in ((True, 200), (False, 100)):
+        images, labels = load_cifar10(train, data.SAMPLE)
+        assert images.shape == (10 * each, 32, 32, 3) and images.dtype == np.uint8
+        assert labels.dtype == np.int64 and np.bincount(labels).tolist() == [each] * 10
+
+
+def test_sample_is_part_of_the_whole_set(full_data):
+    """Every sample image stands in the whole set, pixel for pixel, under the same label."""
+    for train in (True, False):
+        images, labels = load_cifar10(train, full_data)
+        known = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
+        for image, label in zip(*load_cifar10(train, data.SAMPLE), strict=True):
+            assert known[image.tobytes()] == label
+
+
+def test_whole_set_has_the_published_statistics(full_data):
+    images, labels = load_cifar10(True, full_data)
+    assert images.shape == (50_000, 32, 32, 3) and np.bincount(labels).tolist() == [5000] * 10
+    assert np.allclose(images.mean((0, 1, 2)) / 255, data.MEAN, atol=5e-5)
+    assert np.allclose([images[..., c].std() / 255 for c in range(3)], data.STD, atol=1e-4)
+    assert len(load_cifar10(False, full_data)[1]) == 10_000
+
+
+# The official archive ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def official(tmp_path):
+    """A small data set in the official format, as a folder; returns it with its images and labels."""
+    images, labels = load_cifar10(True, data.SAMPLE)
+    folder = tmp_path / "official" / data.FOLDER
+    folder.mkdir(parents=True)
+    for i, name in enumerate([f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]):
+        part = slice(10 * i, 10 * i + 10)
+        batch = {b"data": images[part].transpose(0, 3, 1, 2).reshape(10, 3072), b"labels": labels[part].tolist()}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    return folder.parent, images[:60], labels[:60]
+
+
+def archive_of(official):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(official[0] / data.FOLDER, data.FOLDER)
+    return packed.getvalue()
+
+
+def test_official_folder_and_archive(official, tmp_path, monkeypatch):
+    root, images, labels = official
+    for place in (root, root / data.FOLDER):
+        got = load_cifar10(True, place)
+        assert np.array_equal(got[0], images[:50]) and np.array_equal(got[1], labels[:50])
+    assert np.array_equal(load_cifar10(False, root)[0], images[50:])
+    file = tmp_path / data.ARCHIVE
+    file.write_bytes(archive_of(official))
+    monkeypatch.setattr(data, "ARCHIVE_MD5", data.md5(file))
+    for place in (file, tmp_path):
+        assert np.array_equal(load_cifar10(True, place)[0], images[:50])
+    monkeypatch.setenv("CIFAR10_DIR", str(tmp_path))
+    assert np.array_equal(load_cifar10(False)[1], labels[50:])
+
+
+def test_pickle_that_would_run_code_is_refused(official):
+    class Harmful:
+        def __reduce__(self):
+            return (print, ("run",))
+
+    (official[0] / data.FOLDER / "test_batch").write_bytes(pickle.dumps({b"data": Harmful()}))
+    with pytest.raises(DataError, match="test_batch.*asks for builtins.print"):
+        load_cifar10(False, official[0])
+
+
+# Damage -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sheets(tmp_path):
+    """A folder with a training sheet of 25 images, 10 a row."""
+    images, labels = load_cifar10(True, data.SAMPLE)
+    data.write_sheet(tmp_path, "data_batch_1", images[:25], labels[:25], columns=10)
+    return tmp_path
+
+
+def test_a_sheet_is_read_back_as_it_was_written(sheets):
+    images, labels = load_cifar10(True, data.SAMPLE)
+    got = load_cifar10(True, sheets)
+    assert np.array_equal(got[0], images[:25]) and np.array_equal(got[1], labels[:25])
+
+
+def test_label_count_that_does_not_fit(sheets):
+    text = sheets / "data_batch_1.labels.txt"
+    for count in (20, 31):
+        text.write_text("3\n" * count)
+        with pytest.raises(DataError, match=f"data_batch_1.webp has 3 rows of 10 tiles.* has {count} labels"):
+            load_cifar10(True, sheets)
+
+
+@pytest.mark.parametrize("label, message", [("10", "label 10 of image 2"), ("-1", "label -1 of image 2"), ("cat", "whole number")])
+def test_label_that_is_none(sheets, label, message):
+    (sheets / "data_batch_1.labels.txt").write_text("\n".join(["1", "2", label] + ["0"] * 22))
+    with pytest.raises(DataError, match=f"data_batch_1.labels.txt.*{message}"):
+        load_cifar10(True, sheets)
+
+
+def test_sheet_cut_short(sheets):
+    picture = sheets / "data_batch_1.webp"
+    picture.write_bytes(picture.read_bytes()[:5000])
+    with pytest.raises(DataError, match="data_batch_1.webp is damaged or cut short"):
+        load_cifar10(True, sheets)
+
+
+def test_sheet_without_labels_or_for_the_other_purpose(sheets):
+    with pytest.raises(DataError, match="no contact sheet for testing"):
+        load_cifar10(False, sheets)
+    (sheets / "data_batch_1.labels.txt").unlink()
+    with pytest.raises(DataError, match="no data_batch_1.labels.txt beside it"):
+        load_cifar10(True, sheets)
+
+
+def test_batch_and_archive_cut_short(official, tmp_path):
+    batch = official[0] / data.FOLDER / "data_batch_3"
+    batch.write_bytes(batch.read_bytes()[:1000])
+    with pytest.raises(DataError, match="data_batch_3 is damaged"):
+        load_cifar10(True, official[0])
+    (tmp_path / data.ARCHIVE).write_bytes(archive_of(official)[:1000])
+    with pytest.raises(DataError, match="cut short or altered: its MD5 is not c58f30"):
+        load_cifar10(True, tmp_path)
+
+
+def test_empty_and_missing_folder(tmp_path):
+    with pytest.raises(DataError, match="holds neither .* CIFAR10_DIR"):
+        load_cifar10(True, tmp_path)
+    with pytest.raises(DataError, match="does not exist. .* CIFAR10_DIR"):
+        load_cifar10(True, tmp_path / "nowhere")
+
+
+# Downloading ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(official):
+    """A local web server: /good, /short (breaks off), /wrong (another file), /gone (404); yields its address."""
+    packed = archive_of(official)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path == "/gone":
+                return self.send_error(404)
+            body = {"/good": packed, "/short": packed[:2000], "/wrong": b"x" * len(packed)}[self.path]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(packed)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        import hashlib
+
+        yield f"http://127.0.0.1:{running.server_address[1]}", hashlib.md5(packed).hexdigest()
+        running.shutdown()
+
+
+def test_download_goes_on_to_the_next_mirror(server, tmp_path):
+    address, checksum = server
+    mirrors = [f"{address}/{path}" for path in ("gone", "short", "wrong", "good")]
+    archive = data.download(tmp_path / "data", mirrors, checksum)
+    assert data.md5(archive) == checksum
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [data.ARCHIVE]
+
+
+@pytest.mark.parametrize("path, failure", [("gone", "404"), ("short", "broke off|IncompleteRead"), ("wrong", "has MD5")])
+def test_download_that_fails_leaves_nothing_and_says_what_to_do(server, tmp_path, path, failure):
+    with pytest.raises(DataError, match=f"(?s)could not be downloaded.*({failure}).*CIFAR10_DIR.*SAMPLE"):
+        data.download(tmp_path / "data", [f"{server[0]}/{path}"], server[1])
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_no_network(tmp_path, monkeypatch):
+    """An address where nobody listens: what a machine without a network sees, by way of load_cifar10."""
+    monkeypatch.delenv("CIFAR10_DIR", raising=False)
+    monkeypatch.setattr(data, "REPOSITORY", tmp_path)
+    fetch = data.download
+    monkeypatch.setattr(data, "download", lambda folder: fetch(folder, ["http://127.0.0.1:9/x"], timeout=2))
+    with pytest.raises(DataError, match="(?s)could not be downloaded.*127.0.0.1:9.*retry"):
+        load_cifar10(True)
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot write to .*file"):
+        data.download(tmp_path / "file" / "data", [])
+
+
+def test_slow_download_is_given_up(tmp_path, server, monkeypatch):
+    clock = iter(range(0, 10_000, 100))
+    monkeypatch.setattr(data.time, "monotonic", lambda: next(clock))
+    with pytest.raises(DataError, match="too slow"):
+        data.download(tmp_path, [f"{server[0]}/good"], server[1], slowest=10**9)
+
+
+# Serving ----------------------------------------------------------------------------------------------------------
+
+
+def test_normalised_training_set_has_mean_0_and_deviation_1():
+    images, labels = load_cifar10(True, data.SAMPLE)
+    x, y = data.to_device(torch.from_numpy(images), torch.from_numpy(labels), torch.device("cpu"))
+    assert x.shape == (2000, 3, 32, 32) and x.dtype == torch.float32 and y.dtype == torch.int64
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    assert x.mean((0, 2, 3)).abs().max() < 0.05 and (x.std((0, 2, 3)) - 1).abs().max() < 0.05
+    pixel = (images[5, 7, 9] / 255 - np.array(data.MEAN)) / np.array(data.STD)
+    assert np.allclose(x[5, :, 7, 9], pixel, atol=1e-5)
+
+
+def test_every_image_once_an_epoch_in_an_order_of_its_own():
+    batches = data.ShuffledBatches(1000, 128, seed=1)
+    orders = []
+    for epoch in (1, 2, 1):
+        batches.epoch = epoch
+        listed = list(batches)
+        assert len(listed) == len(batches) == 8 and {key[0] for batch in listed for key in batch} == {epoch}
+        orders.append([index for batch in listed for _, index in batch])
+    assert sorted(orders[0]) == list(range(1000))
+    assert orders[0] == orders[2] != orders[1]
+
+
+def test_test_images_come_in_order_and_untouched():
+    images, labels = load_cifar10(False, data.SAMPLE)
+    served = list(data.test_loader(data.Cifar10(images, labels), 300))
+    assert torch.equal(torch.cat([x for x, _ in served]), torch.from_numpy(images))
+    assert torch.equal(torch.cat([y for _, y in served]), torch.from_numpy(labels))
+
+
+@pytest.mark.parametrize("images", [np.zeros((2, 3, 32, 32), np.uint8), np.zeros((2, 32, 32, 3), np.float32)])
+def test_wrong_image_shape_or_type(images):
+    with pytest.raises(ValueError, match="must be .N, 32, 32, 3. uint8, not"):
+        data.Cifar10(images, np.zeros(2, np.int64))
+    with pytest.raises(ValueError, match="2 images and 3 labels"):
+        data.Cifar10(np.zeros((2, 32, 32, 3), np.uint8), np.zeros(3, np.int64))
+
+
+def test_split_keeps_every_image_once():
+    images, labels = load_cifar10(True, data.SAMPLE)
+    labels = np.arange(2000)
+    kept, held = data.split(images, labels, 300)
+    assert len(held[1]) == 300 and sorted([*kept[1], *held[1]]) == list(range(2000))
+    assert np.array_equal(held[0][0], images[held[1][0]])
+    with pytest.raises(ValueError, match="not 2000"):
+        data.split(images, labels, 2000)

@@ -1,0 +1,119 @@
+"""Every exercise's check accepts its folded solution, refuses a wrong answer, and waits for one that is not there yet."""
+
+import ast
+import re
+
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+from nbclient import NotebookClient
+
+SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```.*?</details>", re.DOTALL)
+ANSWER = re.compile(r"^answer = \.\.\..*$", re.MULTILINE)
+WRONG = "answer = -1"
+
+
+def exercises(notebook):
+    """Return ``(cell index, source, solution)`` of each exercise; the solution is the next folded one."""
+    found = []
+    for i, cell in enumerate(notebook.cells):
+        if "exercise" in cell.metadata.get("tags", []):
+            rest = "\n".join(other.source for other in notebook.cells[i + 1 :] if other.cell_type == "markdown")
+            found.append((i, cell.source, SOLUTION.search(rest)[1].rstrip()))
+    return found
+
+
+def attempt(source, answer):
+    """Return the source of an exercise with ``answer`` in place of the line that is to be replaced."""
+    return ANSWER.sub(lambda _: answer, source)
+
+
+def names(source):
+    """Return the names that ``source`` reads, and those that it sets or may change."""
+    tree = ast.parse(TransformerManager().transform_cell(source))
+    read, changed = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else changed).add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            changed.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            changed |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
+            changed |= {name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)}
+    return read, changed
+
+
+def needed(sources, wanted):
+    """Return those of the ``sources`` that the code ``wanted`` builds on: most of a notebook can be left out.
+
+    What a call changes in its arguments is not followed: an exercise may meet a network that is not trained yet. Its
+    check and its solution meet the same one.
+    """
+    kept, missing = [], names(wanted)[0]
+    for source in reversed(sources):
+        read, changed = names(source)
+        if changed & missing:
+            kept.insert(0, source)
+            missing |= read
+    return kept
+
+
+def outcomes(sources, attempts, folder):
+    """Execute ``sources`` and then each of ``attempts`` in one kernel; return what each attempt printed or raised."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    tries = [nbformat.v4.new_code_cell(source, metadata={"tags": ["raises-exception"]}) for source in attempts]
+    notebook = nbformat.v4.new_notebook(cells=[*cells, *tries])
+    NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return ["\n".join(output.get("text") or output.get("ename", "") for output in cell.outputs) for cell in tries]
+
+
+def failures(notebook, folder):
+    """Return a complaint for each check of the notebook that does not answer as it should."""
+    found = exercises(notebook)
+    attempts = [attempt(source, answer) for _, source, solution in found for answer in (solution, WRONG)]
+    before = [cell.source for cell in notebook.cells[: found[0][0]] if cell.cell_type == "code"]
+    unsolved = [source for _, source, _ in found]
+    said = outcomes(needed(before, "\n".join(attempts)), attempts + unsolved, folder)
+    complaints = []
+    for (i, _, _), right, wrong, untouched in zip(found, said[0::2], said[1::2], said[len(attempts) :], strict=False):
+        if "Right." not in right:
+            complaints.append(f"cell {i}: to its own solution it says {right!r}")
+        if "Right." in wrong or not wrong:
+            complaints.append(f"cell {i}: to a wrong answer it says {wrong!r}")
+        if "Your turn" not in untouched:
+            complaints.append(f"cell {i}: without an answer it says {untouched!r}")
+    return complaints
+
+
+def test_solutions_pass_and_wrong_answers_do_not(notebook_path):
+    broken = failures(nbformat.read(notebook_path, as_version=4), notebook_path.parent)
+    assert not broken, "\n".join([f"{notebook_path.name}:", *broken])
+
+
+# The check, tested --------------------------------------------------------------------------------------------------
+
+
+def change_cell(index, old, new):
+    def change(notebook):
+        assert old in notebook.cells[index].source
+        notebook.cells[index].source = notebook.cells[index].source.replace(old, new)
+
+    return change
+
+
+def test_finds_wrong_solutions_and_lax_checks(course):
+    def change(notebook):
+        change_cell(9, "images + images", "images")(notebook)
+        change_cell(11, "answer == 3 * images", "True")(notebook)
+
+    path = course(change)
+    first, second = failures(nbformat.read(path, as_version=4), path.parent)
+    assert "cell 8: to its own solution it says 'AssertionError'" in first
+    assert "cell 11: to a wrong answer" in second
+
+
+def test_executes_only_what_an_exercise_builds_on():
+    sources = ["import numpy as np", "a = np.ones(3)", "b = train(a)", "a[0] = 5", "def twice(x):\n    return 2 * x"]
+    assert needed(sources, "answer = twice(a.sum())") == [sources[0], sources[1], sources[3], sources[4]]

@@ -1,0 +1,232 @@
+"""The training path: the same weights after an interruption, the right scores, errors that help."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from helpers import data, training
+from helpers.networks import build, load_pretrained
+from helpers.records import read_record
+from helpers.training import Recipe, Speed, TrainingError, evaluate, fit
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def few():
+    """64 training and 40 test images of the sample."""
+    images, labels = data.load_cifar10(True, data.SAMPLE)
+    test_images, test_labels = data.load_cifar10(False, data.SAMPLE)
+    return (images[:64], labels[:64]), (test_images[:40], test_labels[:40])
+
+
+def weights_of(network):
+    return torch.cat([value.flatten().double() for value in network.state_dict().values()])
+
+
+def small(**changes):
+    return Recipe(**{"network": "tutorial_net", "epochs": 3, "batch_size": 20, **changes})
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(epoch):
+    def report(row):
+        if row["epoch"] == epoch:
+            raise Killed
+
+    return report
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_resumed_run_ends_with_the_same_weights(few, tmp_path, ema):
+    recipe, checkpoint = small(network="session_net", ema=ema), tmp_path / "checkpoint.pt"
+    whole, whole_history = fit(recipe, *few, CPU, Speed())
+    with pytest.raises(Killed):
+        fit(recipe, *few, CPU, Speed(), report=kill_after(2), checkpoint=checkpoint)
+    resumed, history = fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+    timeless = [[{k: v for k, v in row.items() if "seconds" not in k} for row in h] for h in (history, whole_history)]
+    assert timeless[0] == timeless[1] and len(history) == 3
+
+
+def command_line(runs, *more):
+    line = [sys.executable, "-m", "helpers.training", "--network", "tutorial_net", "--epochs", "4", "--name", "run"]
+    line += ["--data", str(data.SAMPLE), "--runs", str(runs), "--no-compile", "--workers", "1", "--device", "cpu", *more]
+    return subprocess.Popen(line, cwd=data.REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_sigkill_at_any_moment_then_resume(tmp_path):
+    """A process killed with SIGKILL, twice, ends where an undisturbed one ends: the weight files are equal."""
+    undisturbed = command_line(tmp_path / "a")
+    output, _ = undisturbed.communicate(timeout=240)
+    assert undisturbed.returncode == 0, output
+    for epoch, moment in ((1, 0.0), (2, 0.3)):
+        process = command_line(tmp_path / "b", "--resume")
+        while f"EPOCH:  {epoch}/4" not in process.stdout.readline():
+            assert process.poll() is None
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    last = command_line(tmp_path / "b", "--resume")
+    output, _ = last.communicate(timeout=240)
+    assert last.returncode == 0, output
+    assert "EPOCH:  4/4" in output and "EPOCH:  1/4" not in output
+    a, b = (read_record("run", tmp_path / folder) for folder in "ab")
+    weights = [torch.load(tmp_path / folder / "run" / "weights.pt", weights_only=True) for folder in "ab"]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert a["test"] == b["test"] and a["command"] == b["command"]
+    assert sorted(path.name for path in (tmp_path / "b" / "run").iterdir()) == ["record.json", "weights.pt"]
+    assert np.allclose(load_pretrained("run", tmp_path / "b")(torch.zeros(1, 3, 32, 32)).shape, (1, 10))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a process")
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    process = command_line(tmp_path)
+    while "EPOCH:  1/4" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "--resume" in output and "Traceback" not in output
+
+
+def test_damaged_checkpoint_falls_back_to_the_one_before(few, tmp_path):
+    recipe, checkpoint = small(), tmp_path / "checkpoint.pt"
+    whole, _ = fit(recipe, *few, CPU, Speed())
+    with pytest.raises(Killed):
+        fit(recipe, *few, CPU, Speed(), report=kill_after(2), checkpoint=checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    resumed, history = fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+    checkpoint.write_bytes(b"no")
+    checkpoint.with_name("checkpoint.pt.last").write_bytes(b"no")
+    with pytest.raises(TrainingError, match="checkpoint.pt is damaged"):
+        fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+
+
+def test_foreign_checkpoint_is_refused(few, tmp_path):
+    checkpoint = tmp_path / "checkpoint.pt"
+    fit(small(epochs=1), *few, CPU, Speed(), checkpoint=checkpoint)
+    with pytest.raises(TrainingError, match="lr 0.1 there, 0.2 here"):
+        fit(small(epochs=1, lr=0.2), *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    torch.save({"something": 1}, checkpoint)
+    with pytest.raises(TrainingError, match="no checkpoint of this course"):
+        fit(small(), *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+
+
+def test_loss_that_is_no_number_is_an_error_with_a_remedy(few):
+    with pytest.raises(TrainingError, match="the training loss is (nan|inf).*lower the learning rate"):
+        fit(small(lr=1e12, epochs=2), *few, CPU, Speed())
+
+
+def test_the_schedule_ends_with_the_last_step(few):
+    """OneCycle is planned for exactly the steps that are taken: it rises to lr and ends at nearly zero."""
+    run = training._Run(small(), 4, CPU, Speed())
+    rates = []
+    for _ in range(12):
+        rates.append(run.scheduler.get_last_lr()[0])
+        run.optimizer.step()
+        run.scheduler.step()
+    assert max(rates) == pytest.approx(0.1, rel=0.1) and run.scheduler.get_last_lr()[0] < 1e-4
+    with pytest.raises(ValueError, match="Tried to step"):
+        run.scheduler.step()
+
+
+def test_one_step_is_sgd_with_nesterov_momentum():
+    """Two steps on one batch, against the update written out (Sutskever et al., 2013, in PyTorch's form)."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10))
+    weight = network[1].weight.detach().clone()
+    bias = network[1].bias.detach().clone()
+    images = torch.randint(0, 256, (8, 32, 32, 3), dtype=torch.uint8)
+    labels = torch.arange(8)
+    optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, weight_decay=0.1, nesterov=True)
+    constant = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
+    training.train_epoch(network, [(images, labels)] * 2, optimizer, constant, CPU)
+    x = data.to_device(images, labels, CPU)[0].flatten(1)
+    velocity = torch.zeros_like(weight)
+    for _ in range(2):
+        slope = (F.softmax(x @ weight.T + bias, 1) - F.one_hot(labels, 10)) / 8
+        gradient = slope.T @ x + 0.1 * weight
+        bias_gradient = slope.sum(0) + 0.1 * bias
+        velocity = 0.9 * velocity + gradient
+        bias_velocity = bias_gradient if _ == 0 else 0.9 * bias_velocity + bias_gradient  # noqa: F821
+        weight, bias = weight - 0.01 * (gradient + 0.9 * velocity), bias - 0.01 * (bias_gradient + 0.9 * bias_velocity)
+    assert torch.allclose(network[1].weight, weight, atol=1e-5)
+
+
+def test_average_of_the_weights_follows_its_formula(few):
+    """After n steps the average is what decay·average + (1 − decay)·weights gives, begun at the first weights."""
+    recipe = small(epochs=1, ema=0.5, batch_size=32)
+    run = training._Run(recipe, 2, CPU, Speed())
+    seen = []
+    update = run.ema.update_parameters
+    run.ema.update_parameters = lambda network: (seen.append(network[0].weight.detach().clone()), update(network))
+    batches = data.train_loader(data.Cifar10(*few[0]), 32)
+    run.train_epoch(batches)
+    assert len(seen) == 2
+    assert torch.allclose(run.ema.module[0].weight, 0.5 * seen[0] + 0.5 * seen[1])
+
+
+def test_accuracy_and_loss_are_means_over_images():
+    """Batches of unequal size: 5 of 7 right is 71.4 %, not the mean of the batches' shares."""
+    scores = torch.eye(10) * 5
+
+    class Oracle(torch.nn.Module):
+        def forward(self, images):  # the first pixel tells the class to answer
+            return scores[(images[:, 0, 0, 0] * data.STD[0] * 255 + data.MEAN[0] * 255).round().long()]
+
+    images = np.zeros((7, 32, 32, 3), np.uint8)
+    images[:, 0, 0, 0] = [0, 1, 2, 3, 4, 9, 9]
+    labels = np.array([0, 1, 2, 3, 4, 5, 6])
+    score = evaluate(Oracle(), data.test_loader(data.Cifar10(images, labels), batch_size=5), CPU)
+    assert (score["correct"], score["images"]) == (5, 7) and score["accuracy"] == pytest.approx(500 / 7)
+    right, wrong = np.log(np.exp(5) + 9) - 5, np.log(np.exp(5) + 9)
+    assert score["loss"] == pytest.approx((5 * right + 2 * wrong) / 7, rel=1e-5)
+    assert score["confusion"][5][9] == 1 and score["class_accuracy"]["dog"] == 0
+
+
+def test_faster_paths_compute_the_same_network(few):
+    """bfloat16 and channels-last change the scores by rounding only."""
+    network = load_pretrained("session_62")
+    batches = data.test_loader(data.Cifar10(*few[1]))
+    exact, _ = training.predict(network, batches, CPU, Speed())
+    network = network.to(memory_format=torch.channels_last)
+    last, _ = training.predict(network, batches, CPU, Speed())
+    rounded, _ = training.predict(network, batches, CPU, Speed("bfloat16"))
+    assert torch.allclose(exact, last, atol=1e-4)
+    assert (exact.softmax(1) - rounded.softmax(1)).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}, {"lr": -1.0}, {"ema": 1.0}, {"warmup": 0.0}])
+def test_recipe_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
+        Recipe(**wrong)
+
+
+def test_unknown_network_is_named():
+    with pytest.raises(ValueError, match="there is no network 'resnet'.*session_net"):
+        build("resnet")
+
+
+def test_help_explains_every_option(capsys):
+    with pytest.raises(SystemExit):
+        training.parse(["--help"])
+    text = capsys.readouterr().out
+    for option in ("--network", "--epochs", "--batch-size", "--lr", "--seed", "--resume", "--name", "--data"):
+        assert option in text
+
+
+def test_command_in_the_record_names_nothing_of_this_machine():
+    kept = training._public(["--epochs", "2", "--data", "somewhere", "--resume", "--runs=else", "--lr", "0.2"])
+    assert kept == ["--epochs", "2", "--lr", "0.2"]
