@@ -45,5 +45,5 @@ $(STAMP): requirements.txt constraints.txt
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("The course needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d: name another, as in make run PYTHON=python3.12" % v)'
 	@echo "Preparing $(VENV): some minutes and up to 5 GB, the first time only."
 	"$(PYTHON)" -m venv "$(VENV)"
-	"$(BIN)" -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	"$(BIN)" -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt
 	@touch "$(STAMP)"

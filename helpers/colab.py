@@ -16,7 +16,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("albumentations", "torchsummary")  # what Colab may lack; torch it has, and that stays as it is
 
-SET_UP = '''\
+SET_UP = """\
 import sys
 from pathlib import Path
 
@@ -28,8 +28,9 @@ sys.path.insert(0, str(next(p for p in (Path.cwd(), *Path.cwd().parents) if (p /
 
 from helpers.colab import set_up
 
-FULL, DATA = set_up()'''
+FULL, DATA = set_up()"""
 
+BADGE_IN_README = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*?([^/)]+\.ipynb)\)")
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
 
 
@@ -61,8 +62,12 @@ def set_up():
     if full:
         print("Mode: full. All of CIFAR-10, every epoch. For a quick look set NOTEBOOK_MODE=quick and restart.")
     else:
-        print("Mode: quick. The sample of 2,000 + 1,000 images, a couple of epochs: seconds. The stored results are full.")
-        print("For the full mode use a GPU (in Colab: Runtime > Change runtime type > T4 GPU), or set NOTEBOOK_MODE=full.")
+        print(
+            "Mode: quick. The sample of 2,000 + 1,000 images, a couple of epochs: seconds. The stored results are full."
+        )
+        print(
+            "For the full mode use a GPU (in Colab: Runtime > Change runtime type > T4 GPU), or set NOTEBOOK_MODE=full."
+        )
     return full, None if full else SAMPLE
 
 
@@ -75,11 +80,16 @@ def address():
 def badge(notebook):
     """Return the Markdown of the Colab badge of the notebook file named ``notebook``."""
     owner_and_name = address().removeprefix("https://github.com/")
-    return BADGE.format(link=f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{notebook}")
+    return BADGE.format(
+        link=f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{notebook}"
+    )
 
 
-def write_badges(folder=REPOSITORY / "notebooks"):
-    """Write badge and set-up cell into every notebook of ``folder``; return the names of those that changed."""
+def write_badges(folder=REPOSITORY / "notebooks", readme=REPOSITORY / "README.md"):
+    """Write badge and set-up cell into every notebook of ``folder``, and the badges into the README.
+
+    Returns the names of the files that changed.
+    """
     changed = []
     for path in sorted(Path(folder).glob("*.ipynb")):
         before = path.read_text(encoding="utf-8")
@@ -95,6 +105,11 @@ def write_badges(folder=REPOSITORY / "notebooks"):
         if after != before:
             path.write_text(after, encoding="utf-8")
             changed.append(path.name)
+    before = readme.read_text(encoding="utf-8")
+    after = BADGE_IN_README.sub(lambda found: badge(found[1]), before)
+    if after != before:
+        readme.write_text(after, encoding="utf-8")
+        changed.append(readme.name)
     return changed
 
 

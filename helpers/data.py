@@ -80,7 +80,9 @@ def data_source(root=None):
         return {"source": "official archive", "exactness": "bit-exact"}
     approximate = place / "approximate.txt"
     inexact = len(_lines(approximate)) if approximate.exists() else 0
-    count = sum(len(_lines(place / f"{name}.labels.txt")) for train in (True, False) for name in _sheet_names(place, train))
+    count = sum(
+        len(_lines(place / f"{name}.labels.txt")) for train in (True, False) for name in _sheet_names(place, train)
+    )
     exactness = f"{inexact} of {count:,} images are JPEG approximations" if inexact else "bit-exact"
     return {"source": f"contact sheets of {count:,} images", "exactness": exactness}
 
@@ -142,7 +144,9 @@ def _read_sheet(folder, name):
         raise DataError(f"{picture} is {width}×{height} pixels; both must be multiples of 32. {REMEDY}")
     rows, columns = height // 32, width // 32
     if not (rows - 1) * columns < len(labels) <= rows * columns:
-        raise DataError(f"{picture} has {rows} rows of {columns} tiles, but {text.name} has {len(labels)} labels. {REMEDY}")
+        raise DataError(
+            f"{picture} has {rows} rows of {columns} tiles, but {text.name} has {len(labels)} labels. {REMEDY}"
+        )
     tiles = sheet.reshape(rows, 32, columns, 32, 3).swapaxes(1, 2).reshape(-1, 32, 32, 3)
     return tiles[: len(labels)], _checked(labels, text)
 
@@ -189,7 +193,9 @@ def _read_archive(path, train):
 def _checked(labels, path):
     wrong = np.flatnonzero((labels < 0) | (labels >= len(CLASSES)))
     if len(wrong):
-        raise DataError(f"{path}: label {labels[wrong[0]]} of image {wrong[0]} is not from 0 to {len(CLASSES) - 1}. {REMEDY}")
+        raise DataError(
+            f"{path}: label {labels[wrong[0]]} of image {wrong[0]} is not from 0 to {len(CLASSES) - 1}. {REMEDY}"
+        )
     return labels
 
 
@@ -202,12 +208,12 @@ def md5(path):
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def download(folder, mirrors=MIRRORS, checksum=ARCHIVE_MD5, timeout=20, attempts=2, slowest=50_000):
+def download(folder, mirrors=MIRRORS, checksum=ARCHIVE_MD5, timeout=20, attempts=2, slowest=200_000):
     """Fetch the official archive (170 MB) into ``folder``, which afterwards holds it whole or not at all.
 
-    Tries each of the ``mirrors`` in order, ``attempts`` times. An attempt ends after ``timeout`` seconds of
-    silence, or when its mean over a minute falls under ``slowest`` bytes a second. Raises ``DataError`` that lists
-    what went wrong with each when none delivers the file with the right ``checksum``.
+    Tries the ``mirrors`` in order, all of them ``attempts`` times. An attempt ends after ``timeout`` seconds of
+    silence, or when after that time it has come to fewer than ``slowest`` bytes a second on average. Raises
+    ``DataError`` that lists what went wrong with each when none delivers the file with the right ``checksum``.
     """
     folder, failures = Path(folder), []
     try:
@@ -217,7 +223,7 @@ def download(folder, mirrors=MIRRORS, checksum=ARCHIVE_MD5, timeout=20, attempts
         raise DataError(f"cannot write to {folder} ({error}): set CIFAR10_DIR to a copy elsewhere. {REMEDY}") from error
     os.close(handle)
     try:
-        for url in [url for url in mirrors for _ in range(attempts)]:
+        for url in list(mirrors) * attempts:
             try:
                 _fetch(url, part, timeout, slowest)
                 if md5(part) != checksum:
@@ -240,7 +246,7 @@ def _fetch(url, path, timeout, slowest):
                 file.write(block)
                 bar.update(len(block))
                 elapsed = time.monotonic() - begun
-                if elapsed > 60 and file.tell() < slowest * elapsed:
+                if elapsed > timeout and file.tell() < slowest * elapsed:
                     raise OSError(f"too slow: {file.tell() / elapsed / 1000:.0f} kB/s")
     if size and os.path.getsize(path) != size:
         raise OSError(f"the connection broke off after {os.path.getsize(path):,} of {size:,} bytes")
@@ -274,7 +280,7 @@ class Cifar10(Dataset):
 
     def __getitems__(self, keys):
         """Return a whole batch: ``images (B, 32, 32, 3) uint8`` and ``labels (B,) int64``, as tensors."""
-        images, labels = zip(*(self[key] for key in keys))
+        images, labels = zip(*(self[key] for key in keys), strict=True)
         return torch.from_numpy(np.stack(images)), torch.tensor(labels)
 
 
@@ -307,7 +313,9 @@ def train_loader(dataset, batch_size=128, seed=0, workers=0):
 
 def test_loader(dataset, batch_size=500, workers=0):
     """Return a ``DataLoader`` over the data set in its own order."""
-    batches = [list(range(start, min(start + batch_size, len(dataset)))) for start in range(0, len(dataset), batch_size)]
+    batches = [
+        list(range(start, min(start + batch_size, len(dataset)))) for start in range(0, len(dataset), batch_size)
+    ]
     return _loader(dataset, batches, workers)
 
 

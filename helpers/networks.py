@@ -55,7 +55,9 @@ def _four_blocks(conv11):
     )
     block4 = nn.Sequential(
         *conv_bn_relu(32, 32, groups=16),  # (N, 32, 5, 5)
-        conv11, nn.BatchNorm2d(16), nn.ReLU(inplace=True),  # (N, 16, 5, 5)
+        conv11,
+        nn.BatchNorm2d(16),
+        nn.ReLU(inplace=True),  # (N, 16, 5, 5)
         nn.Conv2d(16, 10, 3),  # (N, 10, 3, 3), the only bias: nothing normalises after it
     )
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())  # (N, 10)
@@ -68,11 +70,17 @@ def tutorial_net():
     Source: https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html
     """
     return nn.Sequential(
-        nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2),  # (N, 6, 14, 14)
-        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),  # (N, 16, 5, 5)
+        nn.Conv2d(3, 6, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # (N, 6, 14, 14)
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # (N, 16, 5, 5)
         nn.Flatten(),
-        nn.Linear(16 * 5 * 5, 120), nn.ReLU(),
-        nn.Linear(120, 84), nn.ReLU(),
+        nn.Linear(16 * 5 * 5, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
         nn.Linear(84, 10),
     )
 

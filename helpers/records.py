@@ -43,11 +43,11 @@ def write_record(record, runs=RUNS):
         raise ValueError(f"the record lacks {', '.join(missing)}")
     lines = ",\n".join("    " + json.dumps(epoch) for epoch in record["history"])
     rows = ",\n".join("      " + json.dumps(row) for row in record["test"]["confusion"])
-    text = json.dumps(
-        {**record, "history": "HISTORY", "test": {**record["test"], "confusion": "CONFUSION"}}, indent=2
-    )
+    text = json.dumps({**record, "history": "HISTORY", "test": {**record["test"], "confusion": "CONFUSION"}}, indent=2)
     text = text.replace('"HISTORY"', f"[\n{lines}\n  ]").replace('"CONFUSION"', f"[\n{rows}\n    ]")
-    write_whole(Path(runs) / record["name"] / "record.json", lambda part: part.write_text(text + "\n", encoding="utf-8"))
+    write_whole(
+        Path(runs) / record["name"] / "record.json", lambda part: part.write_text(text + "\n", encoding="utf-8")
+    )
 
 
 def write_whole(path, write):
@@ -72,3 +72,37 @@ def epoch_line(epoch, epochs):
         f"  val-Loss {epoch['test_loss']:.4f}"
         f"  val-Accuracy: {epoch['test_correct']}/{epoch['test_images']} ({epoch['test_accuracy']:.2f}%)"
     )
+
+
+# The results table of the README ------------------------------------------------------------------------------------
+
+README = RUNS.parent.parent / "README.md"
+BEGIN, END = "<!-- results: written by python -m helpers.records -->", "<!-- end of results -->"
+
+
+def results_table(runs=RUNS):
+    """Return the results of all runs as a Markdown table, the lowest accuracy first."""
+    records = [read_record(path.parent.name, runs) for path in Path(runs).glob("*/record.json")]
+    rows = [
+        "| run | network | parameters | epochs | augmentation | training % | test % | time | device |",
+        "| --- | --- | ---: | ---: | --- | ---: | ---: | ---: | --- |",
+    ]
+    for record in sorted(records, key=lambda record: record["test"]["accuracy"]):
+        recipe, last = record["recipe"], record["history"][-1]
+        rows.append(
+            f"| `{record['name']}` | `{record['network']}` | {record['parameters']:,} | {recipe['epochs']} "
+            f"| {recipe['augment']} | {last['train_accuracy']:.2f} | **{record['test']['accuracy']:.2f}** "
+            f"| {record['seconds'] / 60:.0f} min | {record['device']} |"
+        )
+    return "\n".join(rows)
+
+
+def with_results(text, runs=RUNS):
+    """Return the README's ``text`` with the table between its two markers made anew."""
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n{results_table(runs)}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_results(README.read_text(encoding="utf-8")), encoding="utf-8")

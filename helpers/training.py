@@ -91,7 +91,9 @@ class Speed:
             half = "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
             return cls(half, compile and torch.utils._triton.has_triton(), True, min(cores, 16))
         if device.type == "cpu":
-            half = "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"
+            half = (
+                "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"
+            )
             compiler = any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl"))
             return cls(half, compile and compiler, True, 1 if cores > 1 else 0)
         return cls(workers=min(cores, 4))
@@ -145,7 +147,9 @@ def train_epoch(network, batches, optimizer, scheduler, device, speed=Speed(), s
         count += len(labels)
     mean = total.item() / count  # the one moment in an epoch at which the device is waited for
     if not math.isfinite(mean):
-        raise TrainingError(f"the training loss is {mean}: lower the learning rate (--lr), or use float32 (--precision)")
+        raise TrainingError(
+            f"the training loss is {mean}: lower the learning rate (--lr), or use float32 (--precision)"
+        )
     return mean, int(correct), count
 
 
@@ -178,7 +182,7 @@ def evaluate(network, batches, device, speed=Speed()):
         "correct": correct,
         "images": count,
         "accuracy": 100 * correct / count,
-        "class_accuracy": dict(zip(data.CLASSES, class_accuracy.tolist())),
+        "class_accuracy": dict(zip(data.CLASSES, class_accuracy.tolist(), strict=True)),
         "confusion": confusion.tolist(),
     }
 
@@ -303,9 +307,15 @@ class _Run:
         recipe = dataclasses.asdict(self.recipe)
         if not isinstance(state, dict) or "recipe" not in state:
             raise TrainingError(f"{candidate} is no checkpoint of this course: move it away, or choose another --name")
-        changed = [f"{key} {state['recipe'].get(key)} there, {recipe[key]} here" for key in recipe if state["recipe"].get(key) != recipe[key]]
+        changed = [
+            f"{key} {state['recipe'].get(key)} there, {recipe[key]} here"
+            for key in recipe
+            if state["recipe"].get(key) != recipe[key]
+        ]
         if changed:
-            raise TrainingError(f"{candidate} belongs to another run ({'; '.join(changed)}): delete it, or choose another --name")
+            raise TrainingError(
+                f"{candidate} belongs to another run ({'; '.join(changed)}): delete it, or choose another --name"
+            )
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
         self.history = state["history"]
@@ -341,7 +351,12 @@ def parse(arguments=None):
     add("--validate", action="store_true", help="hold out 5,000 training images and test on those: to choose a recipe")
     add("--resume", action="store_true", help="go on from the checkpoint of an interrupted run of this name")
     add("--device", default=None, help="cuda, mps or cpu (default: the fastest there is)")
-    add("--precision", choices=("float32", "bfloat16", "float16"), default=None, help="default: what the device is fast at")
+    add(
+        "--precision",
+        choices=("float32", "bfloat16", "float16"),
+        default=None,
+        help="default: what the device is fast at",
+    )
     add("--no-compile", dest="compile", action="store_false", help="do without torch.compile")
     add("--workers", type=int, default=None, help="processes that augment (default: what suits the device)")
     return parser.parse_args(arguments)
@@ -369,7 +384,10 @@ def main(arguments=None):
     checkpoint = options.runs / name / "checkpoint.pt"
     if checkpoint.exists() and not options.resume:
         raise TrainingError(f"{checkpoint} is there from an interrupted run: add --resume to go on, or delete it")
-    print(f"{name}: {recipe.network}, {len(train_data[1]):,} training images, {device_name(device)}, {speed.precision}", flush=True)
+    print(
+        f"{name}: {recipe.network}, {len(train_data[1]):,} training images, {device_name(device)}, {speed.precision}",
+        flush=True,
+    )
     network, history = fit(
         recipe,
         train_data,
@@ -380,7 +398,9 @@ def main(arguments=None):
         checkpoint=checkpoint,
         resume=options.resume,
     )
-    command = shlex.join(["python", "-m", "helpers.training", *_public(sys.argv[1:] if arguments is None else arguments)])
+    command = shlex.join(
+        ["python", "-m", "helpers.training", *_public(sys.argv[1:] if arguments is None else arguments)]
+    )
     record = keep_run(name, command, recipe, speed, source, network, history, test_data, device, options.runs)
     for kind, accuracy in record["test"]["class_accuracy"].items():
         print(f"Accuracy of {kind:>10}: {accuracy:.2f} %")
@@ -391,7 +411,11 @@ def _public(arguments):
     """Return the arguments without what is this machine's and not the run's: ``--data``, ``--runs``, ``--resume``."""
     kept, skip = [], False
     for argument in arguments:
-        if not skip and argument not in ("--data", "--runs", "--resume") and not argument.startswith(("--data=", "--runs=")):
+        if (
+            not skip
+            and argument not in ("--data", "--runs", "--resume")
+            and not argument.startswith(("--data=", "--runs="))
+        ):
             kept.append(argument)
         skip = not skip and argument in ("--data", "--runs")
     return kept

@@ -8,10 +8,9 @@ import nbformat
 import pytest
 
 from helpers.colab import SET_UP, address, badge
-from helpers.data import SAMPLE, DataError, load_cifar10
 
-# The kernels that the tests start inherit these. The tests draw without a window, but by matplotlib.use, since MPLBACKEND
-# would reach the kernels too and keep the figures out of the notebooks.
+# The kernels that the tests start inherit these. The tests draw without a window, but by matplotlib.use: MPLBACKEND
+# would reach the kernels too, and keep the figures out of the notebooks.
 os.environ.setdefault("NOTEBOOK_MODE", "quick")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one in the home folder
@@ -30,12 +29,16 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def sample():
     """The root of the embedded sample: 2,000 training and 1,000 test images."""
+    from helpers.data import SAMPLE  # here, not above: it imports torch, and the notebooks' hygiene needs none
+
     return SAMPLE
 
 
 @pytest.fixture(scope="session")
 def full_data():
     """The root of the whole data set; a test that asks for it is skipped where CIFAR10_DIR does not hold that."""
+    from helpers.data import DataError, load_cifar10
+
     root = os.environ.get("CIFAR10_DIR")
     if not root:
         pytest.skip("CIFAR10_DIR is not set")

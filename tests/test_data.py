@@ -111,7 +111,9 @@ def test_label_count_that_does_not_fit(sheets):
             load_cifar10(True, sheets)
 
 
-@pytest.mark.parametrize("label, message", [("10", "label 10 of image 2"), ("-1", "label -1 of image 2"), ("cat", "whole number")])
+@pytest.mark.parametrize(
+    "label, message", [("10", "label 10 of image 2"), ("-1", "label -1 of image 2"), ("cat", "whole number")]
+)
 def test_label_that_is_none(sheets, label, message):
     (sheets / "data_batch_1.labels.txt").write_text("\n".join(["1", "2", label] + ["0"] * 22))
     with pytest.raises(DataError, match=f"data_batch_1.labels.txt.*{message}"):
@@ -188,7 +190,9 @@ def test_download_goes_on_to_the_next_mirror(server, tmp_path):
     assert [path.name for path in (tmp_path / "data").iterdir()] == [data.ARCHIVE]
 
 
-@pytest.mark.parametrize("path, failure", [("gone", "404"), ("short", "broke off|IncompleteRead"), ("wrong", "has MD5")])
+@pytest.mark.parametrize(
+    "path, failure", [("gone", "404"), ("short", "broke off|IncompleteRead"), ("wrong", "has MD5")]
+)
 def test_download_that_fails_leaves_nothing_and_says_what_to_do(server, tmp_path, path, failure):
     with pytest.raises(DataError, match=f"(?s)could not be downloaded.*({failure}).*CIFAR10_DIR.*SAMPLE"):
         data.download(tmp_path / "data", [f"{server[0]}/{path}"], server[1])

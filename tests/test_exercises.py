@@ -1,4 +1,4 @@
-"""Every exercise's check accepts its folded solution, refuses a wrong answer, and waits for one that is not there yet."""
+"""Every exercise's check accepts its folded solution, refuses a wrong answer, and waits while there is none."""
 
 import ast
 import re

@@ -1,7 +1,7 @@
 """Every number in a notebook's prose stands in its code or in what the code printed.
 
-A heuristic: it reads numbers of two digits and more, decimals and thousands, and does not ask whether the number means the
-same in both places. It finds prose that has drifted from its code; it does not replace reading.
+A heuristic: it reads numbers of two digits and more, decimals and thousands, and does not ask whether a number means
+the same in both places. It finds prose that has drifted from its code; it does not replace reading.
 """
 
 import re

@@ -61,7 +61,18 @@ def test_resumed_run_ends_with_the_same_weights(few, tmp_path, ema):
 
 def command_line(runs, *more):
     line = [sys.executable, "-m", "helpers.training", "--network", "tutorial_net", "--epochs", "4", "--name", "run"]
-    line += ["--data", str(data.SAMPLE), "--runs", str(runs), "--no-compile", "--workers", "1", "--device", "cpu", *more]
+    line += [
+        "--data",
+        str(data.SAMPLE),
+        "--runs",
+        str(runs),
+        "--no-compile",
+        "--workers",
+        "1",
+        "--device",
+        "cpu",
+        *more,
+    ]
     return subprocess.Popen(line, cwd=data.REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

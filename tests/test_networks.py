@@ -1,0 +1,105 @@
+"""The networks: facts of the course's table, layer by layer, and the receptive field measured by gradient."""
+
+import pytest
+import torch
+from torch import nn
+
+from helpers.networks import NETWORKS, count_parameters, less_weighted_net, session_net, tutorial_net
+
+# kernel, in → out, stride, padding, dilation, groups, side of the output
+SESSION = [
+    (3, 3, 16, 1, 1, 1, 1, 32),
+    (3, 16, 32, 1, 0, 1, 1, 30),
+    (3, 32, 32, 1, 0, 1, 1, 28),
+    (3, 32, 128, 1, 0, 2, 1, 24),
+    (3, 128, 64, 1, 0, 1, 2, 22),
+    (3, 64, 32, 2, 1, 1, 1, 11),
+    (3, 32, 128, 1, 0, 1, 32, 9),
+    (1, 128, 256, 1, 0, 1, 16, 9),
+    (3, 256, 32, 1, 0, 1, 1, 7),
+    (3, 32, 32, 1, 0, 1, 16, 5),
+    (1, 32, 16, 1, 0, 1, 1, 5),
+    (3, 16, 10, 1, 0, 1, 1, 3),
+]
+
+
+def convolutions(network):
+    """Return the table rows of a network's convolutions and their multiply-adds, in the order in which they run."""
+    rows, macs = [], []
+
+    def look(layer, inputs, output):
+        c = layer
+        square = {len(set(value)) for value in (c.kernel_size, c.stride, c.padding, c.dilation)}
+        assert square == {1}
+        rows.append(
+            (
+                c.kernel_size[0],
+                c.in_channels,
+                c.out_channels,
+                c.stride[0],
+                c.padding[0],
+                c.dilation[0],
+                c.groups,
+                output.shape[-1],
+            )
+        )
+        macs.append(c.weight.numel() * output.shape[-1] * output.shape[-2])
+
+    handles = [layer.register_forward_hook(look) for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    network.eval()(torch.zeros(1, 3, 32, 32))
+    for handle in handles:
+        handle.remove()
+    return rows, macs
+
+
+def test_session_net_is_the_table():
+    rows, macs = convolutions(session_net())
+    assert rows == SESSION
+    assert 56.5e6 < sum(macs) < 57.5e6
+
+
+def test_less_weighted_net_differs_in_convolution_11_alone():
+    rows, _ = convolutions(less_weighted_net())
+    expected = list(SESSION)
+    expected[10] = (3, 32, 16, 1, 1, 1, 1, 5)
+    assert rows == expected
+
+
+@pytest.mark.parametrize(
+    "network, parameters", [(session_net, 187_418), (less_weighted_net, 191_514), (tutorial_net, 62_006)]
+)
+def test_parameter_counts(network, parameters):
+    assert count_parameters(network()) == parameters
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_gives_ten_logits(name):
+    assert NETWORKS[name]().eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_only_the_last_convolution_has_a_bias_and_no_batchnorm():
+    for network in (session_net(), less_weighted_net()):
+        layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.BatchNorm2d, nn.ReLU))]
+        kinds = [type(layer) for layer in layers]
+        assert kinds == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 11 + [nn.Conv2d]
+        assert [layer.bias is not None for layer in layers if isinstance(layer, nn.Conv2d)] == [False] * 11 + [True]
+        assert not any(isinstance(layer, (nn.MaxPool2d, nn.Dropout)) for layer in network.modules())
+
+
+@pytest.mark.parametrize("pooled, field", [(False, 31), (True, 35)])
+def test_receptive_field_by_gradient(pooled, field):
+    """With positive weights nothing cancels: the gradient of one output reaches 31×31 pixels, of the pooled one 35×35."""
+    network = session_net().double().eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.abs_().add_(0.01)
+    features = network[:4]  # the blocks
+    image = torch.ones(1, 3, 97, 97, dtype=torch.double, requires_grad=True)
+    output = features(image)
+    middle = output.shape[-1] // 2
+    taken = output[0, 0, middle - 1 : middle + 2, middle - 1 : middle + 2] if pooled else output[0, 0, middle, middle]
+    taken.sum().backward()
+    reached = image.grad.abs().sum((0, 1)) > 0
+    rows, columns = reached.any(1).nonzero().flatten(), reached.any(0).nonzero().flatten()
+    assert len(rows) == len(columns) == field
+    assert rows[-1] - rows[0] == columns[-1] - columns[0] == field - 1 and 0 < rows[0] and rows[-1] < 96

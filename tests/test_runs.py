@@ -1,0 +1,109 @@
+"""The committed runs: the weights reach what the record says, and the README and the notebooks say the same."""
+
+import json
+import re
+
+import nbformat
+import pytest
+import torch
+
+from helpers import data, records
+from helpers.networks import build, count_parameters, load_pretrained
+from helpers.records import RUNS, read_record
+from helpers.training import evaluate
+
+NAMES = sorted(path.parent.name for path in RUNS.glob("*/record.json"))
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_record_is_consistent(name):
+    record = read_record(name)
+    assert records.sha256(RUNS / name / "weights.pt") == record["weights_sha256"]
+    assert record["parameters"] == count_parameters(build(record["network"]))
+    assert [row["epoch"] for row in record["history"]] == list(range(1, record["recipe"]["epochs"] + 1))
+    test, last = record["test"], record["history"][-1]
+    confusion = torch.tensor(test["confusion"])
+    assert test["correct"] == confusion.diagonal().sum() == last["test_correct"]
+    assert confusion.sum(1).tolist() == [1000] * 10
+    assert test["accuracy"] == pytest.approx(test["correct"] / 100)
+    assert list(test["class_accuracy"].values()) == pytest.approx((confusion.diagonal() / 10).tolist())
+    assert record["seconds"] == pytest.approx(sum(row["seconds"] for row in record["history"]), abs=0.1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_give_the_recorded_number_of_sample_images(name):
+    score = evaluate(load_pretrained(name), data.test_loader(data.Cifar10(*data.load_cifar10(False, data.SAMPLE))), CPU)
+    assert (score["correct"], score["images"]) == tuple(read_record(name)["sample"].values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_give_the_recorded_number_of_all_test_images(name, full_data):
+    """Within two images of 10,000: other hardware rounds differently."""
+    score = evaluate(load_pretrained(name), data.test_loader(data.Cifar10(*data.load_cifar10(False, full_data))), CPU)
+    record = read_record(name)["test"]
+    assert score["images"] == 10_000 and abs(score["correct"] - record["correct"]) <= 2
+    assert score["loss"] == pytest.approx(record["loss"], abs=1e-4)
+
+
+def test_changed_weights_are_found_out():
+    """The check above can fail: one weight in a thousand set to zero changes the count."""
+    network = load_pretrained("session_62")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.view(-1)[::100] = 0
+    score = evaluate(network, data.test_loader(data.Cifar10(*data.load_cifar10(False, data.SAMPLE))), CPU)
+    assert score["correct"] != read_record("session_62")["sample"]["correct"]
+
+
+def test_the_runs_beat_the_original():
+    """84.23 % and 83.28 % are its figures, the best epochs of 62 and of 84; these are our last epochs."""
+    for name, original in (("session_62", 84.23), ("session_84", 83.28)):
+        if name in NAMES:
+            assert read_record(name)["test"]["accuracy"] > original
+    gap = read_record("no_augmentation")["history"][-1]
+    assert gap["train_accuracy"] - gap["test_accuracy"] > 9
+
+
+NOTEBOOK_OF = {
+    "session_62": "06_train_62_epochs",
+    "session_84": "07_train_84_epochs",
+    "no_augmentation": "05_no_augmentation",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in NOTEBOOK_OF])
+def test_notebook_shows_the_recorded_run(name):
+    notebook = nbformat.read(RUNS.parent / f"{NOTEBOOK_OF[name]}.ipynb", as_version=4)
+    printed = "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", []))
+    for row in read_record(name)["history"]:
+        line = re.search(rf"EPOCH: +{row['epoch']}/{len(read_record(name)['history'])} .*", printed)[0]
+        assert f"({row['test_accuracy']:.2f}%)" in line or f"val-Accuracy {row['test_accuracy']:.2f}%" in line
+
+
+def test_readme_shows_the_results_of_the_records():
+    text = records.README.read_text(encoding="utf-8")
+    assert records.with_results(text) == text, "run python -m helpers.records"
+    assert f"| **{read_record('session_62')['test']['accuracy']:.2f}** |" in text
+
+
+def test_record_is_written_and_read_back(tmp_path):
+    record = read_record("session_62")
+    records.write_record(record, tmp_path)
+    assert read_record("session_62", tmp_path) == record
+    assert [path.name for path in (tmp_path / "session_62").iterdir()] == ["record.json"]
+
+
+def test_record_that_is_missing_damaged_or_incomplete(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run 'none'.*session_62"):
+        read_record("none")
+    path = tmp_path / "run" / "record.json"
+    path.parent.mkdir()
+    path.write_text("{")
+    with pytest.raises(ValueError, match="record.json is damaged"):
+        read_record("run", tmp_path)
+    path.write_text(json.dumps({"name": "run"}))
+    with pytest.raises(ValueError, match="lacks command, network"):
+        read_record("run", tmp_path)
+    with pytest.raises(ValueError, match="lacks command"):
+        records.write_record({"name": "run"}, tmp_path)

@@ -1,0 +1,78 @@
+"""The lists of dependencies agree with each other and with the code, and the pages are made as promised."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from packaging.requirements import Requirement
+
+from helpers.pages import make_pages
+
+REPOSITORY = Path(__file__).parent.parent
+DISTRIBUTIONS = {  # of the modules whose distribution has another name, or comes with another
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "nbclient": "jupyter",
+    "nbconvert": "jupyter",
+    "nbformat": "jupyter",
+}
+
+
+def entries(file):
+    """Return ``{name: (Requirement, comment)}`` of a list of dependencies."""
+    lines = [line for line in (REPOSITORY / file).read_text(encoding="utf-8").splitlines() if re.match(r"\w", line)]
+    split = [line.partition("#") for line in lines]
+    return {Requirement(left).name: (Requirement(left), comment.strip()) for left, _, comment in split}
+
+
+def test_requirements_are_lower_bounds_and_say_what_needs_them():
+    for name, (requirement, comment) in entries("requirements.txt").items():
+        operators = {specifier.operator for specifier in requirement.specifier}
+        assert operators == ({">=", "<"} if name == "albumentations" else {">="}), name
+        assert comment, f"{name} does not say what needs it"
+
+
+def test_constraints_pin_every_requirement_within_its_bounds():
+    pinned = {name: requirement.specifier for name, (requirement, _) in entries("constraints.txt").items()}
+    for name, (requirement, _) in entries("requirements.txt").items():
+        (pin,) = pinned[name]
+        assert pin.operator == "==" and requirement.specifier.contains(pin.version), name
+
+
+def test_requirements_list_all_that_the_helpers_import():
+    listed = entries("requirements.txt")
+    for path in sorted((REPOSITORY / "helpers").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for name in {name.split(".")[0] for name in names} - {"helpers"} - sys.stdlib_module_names:
+                assert DISTRIBUTIONS.get(name, name) in listed, f"{path.name} imports {name}"
+
+
+def test_conda_takes_the_same_list():
+    assert re.search(r"^ +- -r requirements\.txt\b", (REPOSITORY / "environment.yml").read_text(), re.MULTILINE)
+
+
+def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
+    cells = {
+        "01_fine": ["print(6 * 7)"],
+        "02_broken": ["print('before')", "1 / 0", "print('after')"],
+    }
+    paths = [tmp_path / f"{name}.ipynb" for name in cells]
+    for path, sources in zip(paths, cells.values(), strict=True):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell("Next: [broken](02_broken.ipynb)"))
+        nbformat.write(notebook, path)
+    before = [path.read_bytes() for path in paths]
+
+    failures = make_pages(paths, tmp_path / "build")
+
+    assert list(failures) == ["02_broken"] and "ZeroDivisionError" in failures["02_broken"]
+    fine, broken = ((tmp_path / "build" / f"{name}.html").read_text(encoding="utf-8") for name in cells)
+    assert "42" in fine and 'href="02_broken.html"' in fine
+    assert "before" in broken and "ZeroDivisionError" in broken
+    assert [path.read_bytes() for path in paths] == before
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\[1/2\] 01_fine +\d+\.\d s", lines[0]) and lines[1].endswith("FAILED")
