@@ -113,16 +113,20 @@ def _by_block(axis, heights, blocks, labels, format="{:,}"):
     axis.set_ylabel(labels)
     axis.set_ylim(0, 1.18 * max(heights))
     axis.grid(axis="x", visible=False)
+    axis.set_axisbelow(True)
+    above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for layer, height in zip(layers, heights, strict=True):
-        axis.text(layer, height, format.format(height), ha="center", va="bottom", fontsize=13)
+        axis.annotate(format.format(height), (layer, height), bbox=paper, **above)
 
 
 def _block_legend(axis, blocks, **options):
     """Name the colours of the blocks."""
     handles = [plt.Rectangle((0, 0), 1, 1, color=BLOCK_COLOURS[block - 1]) for block in sorted(set(blocks))]
-    axis.legend(handles, [f"block {block}" for block in sorted(set(blocks))], fontsize=13, frameon=False, **options)
+    axis.legend(handles, [f"block {block}" for block in sorted(set(blocks))], frameon=False, **options)
 
 
+@styled()
 def layer_shapes(sizes, channels, blocks):
     """Draw side, channels and values of each layer's output, layer by layer, coloured by block; lists of ints."""
     thousands = [size * size * width / 1000 for size, width in zip(sizes, channels, strict=True)]
@@ -135,29 +139,34 @@ def layer_shapes(sizes, channels, blocks):
     return drawn
 
 
+@styled()
 def parameters_and_macs(parameters, macs, blocks):
     """Draw the parameters and the MACs of each convolution side by side, coloured by block; lists of ints."""
     drawn, axes = figure(2, size=(10, 7.5), sharex=True)
-    _by_block(axes[0], [count / 1000 for count in parameters], blocks, "parameters (thousands)", "{:.1f}")
-    _by_block(axes[1], [count / 1e6 for count in macs], blocks, "MACs (millions)", "{:.1f}")
+    _by_block(axes[0], [count / 1000 for count in parameters], blocks, "parameters (thousands)", "{:.2f}")
+    _by_block(axes[1], [count / 1e6 for count in macs], blocks, "MACs (millions)", "{:.2f}")
     _block_legend(axes[0], blocks, loc="upper left")
     axes[1].set_xlabel("convolution")
     return drawn
 
 
+@styled()
 def reckoning(steps, totals, limit):
     """Draw a total that falls step by step: horizontal bars, what each step took in orange, ``limit`` as a line."""
     drawn, axis = figure(size=(10, 4.6))
     rows = range(len(steps))
     axis.barh(rows, totals, color=[GREY] * (len(totals) - 1) + [BLUE])
+    axis.axvline(limit, color=RED, linestyle="--", zorder=1)
+    axis.text(limit, -0.75, f"the limit, {limit:,}", ha="center", color=RED)
     for row, total in enumerate(totals):
         taken = totals[row - 1] - total if row else 0
         axis.barh(row, taken, left=total, color=ORANGE, alpha=0.6)
-        axis.text(total - 3000, row, f"{total:,}", ha="right", va="center", color="white", weight="bold", fontsize=14)
+        axis.text(4000, row, f"{total:,}", va="center", color="white", weight="bold", fontsize=14)
         if taken:
-            axis.text(total + taken + 3000, row, f"−{taken:,}", va="center", fontsize=14)
-    axis.axvline(limit, color=RED, linestyle="--")
-    axis.text(limit, -0.75, f"the limit, {limit:,}", ha="center", color=RED, fontsize=13)
+            paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            axis.text(total + taken + 3000, row, f"−{taken:,}", va="center", fontsize=14, bbox=paper)
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.set_axisbelow(True)
     axis.set_yticks(rows, steps)
     axis.set_ylim(len(steps) - 0.4, -0.6)
     axis.set_xlabel("parameters of the whole network")
@@ -165,28 +174,83 @@ def reckoning(steps, totals, limit):
     return drawn
 
 
+@styled()
 def receptive_field_growth(fields, blocks, image_side, asked):
     """Draw the receptive field after each convolution against the image's side and the side asked for, in pixels."""
     drawn, axis = figure(size=(10, 4.4))
     _by_block(axis, fields, blocks, "receptive field (pixels)")
-    for side, name, colour in ((image_side, "side of an image", GREY), (asked, "asked for: more than", RED)):
+    for side, name, colour in ((image_side, "side of an image:", GREY), (asked, "asked for: more than", RED)):
         axis.axhline(side, color=colour, linestyle="--")
-        axis.text(0.45, side + 0.5, f"{name}: {side}" if colour == GREY else f"{name} {side}", color=colour, fontsize=13)
+        axis.text(0.45, side + 0.5, f"{name} {side}", color=colour)
     axis.set_ylim(0, asked + 6)
     axis.set_xlabel("convolution")
     return drawn
 
 
+@styled()
 def seen_squares(image, masks, titles):
     """Draw ``image (32, 32, 3) uint8`` once for each of ``masks (32, 32) bool``, and darken what a mask leaves out."""
     drawn, axes = figure(1, len(masks), size=(2.6 * len(masks), 3.2))
     for axis, mask, title in zip(axes, masks, titles, strict=True):
         axis.imshow((image * (0.25 + 0.75 * mask[..., None])).astype("uint8"))
         rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
-        corner = (columns[0] - 0.5, rows[0] - 0.5)
-        axis.add_patch(plt.Rectangle(corner, len(columns), len(rows), fill=False, edgecolor=ORANGE, linewidth=3))
+        place = (columns[0] - 0.5, rows[0] - 0.5), len(columns), len(rows)
+        axis.add_patch(plt.Rectangle(*place, fill=False, edgecolor=YELLOW, linewidth=4, clip_on=False))
         axis.set_title(title)
         axis.set_xticks([])
         axis.set_yticks([])
         axis.grid(False)
+    return drawn
+
+
+# Notebooks 05 to 07: training ---------------------------------------------------------------------------------------
+
+
+@styled()
+def schedule(rates, epochs):
+    """Draw the learning rate of each step of a run of ``epochs`` epochs."""
+    drawn, axis = figure(size=(9, 3.6))
+    axis.plot(np.linspace(0, epochs, len(rates)), rates, color=BLUE)
+    axis.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None), xlim=(0, epochs))
+    return drawn
+
+
+@styled()
+def learning_curves(record):
+    """Draw accuracy and loss on training and test images over the epochs of a run's record."""
+    drawn, axes = figure(columns=2, size=(12, 4.6))
+    epochs = [row["epoch"] for row in record["history"]]
+    for axis, what, unit in zip(axes, ("accuracy", "loss"), (" (%)", " (mean over the images)"), strict=True):
+        for part, colour, style in (("train", ORANGE, "--"), ("test", BLUE, "-")):
+            axis.plot(epochs, [row[f"{part}_{what}"] for row in record["history"]], style, color=colour, label=part)
+        axis.set(xlabel="epoch", ylabel=what + unit, xlim=(0, epochs[-1] + 1))
+        axis.legend()
+    return drawn
+
+
+@styled()
+def test_accuracies(records):
+    """Draw the test accuracy over the epochs of several runs, ``{label: record}``."""
+    drawn, axis = figure(size=(10, 4.6))
+    for (label, record), colour, style in zip(records.items(), (BLUE, RED, GREEN), ("-", "--", ":"), strict=False):
+        epochs, accuracy = zip(*((row["epoch"], row["test_accuracy"]) for row in record["history"]), strict=True)
+        axis.plot(epochs, accuracy, style, color=colour, label=label)
+    axis.set(xlabel="epoch", ylabel="test accuracy (%)")
+    axis.legend()
+    return drawn
+
+
+@styled()
+def class_accuracy(accuracies):
+    """Draw a group of bars for each class from ``{label: {class: accuracy in percent}}``."""
+    drawn, axis = figure(size=(12, 4.6))
+    width = 0.8 / len(accuracies)
+    for i, ((label, values), colour) in enumerate(zip(accuracies.items(), (GREY, BLUE, ORANGE), strict=False)):
+        places = np.arange(len(values)) + (i - (len(accuracies) - 1) / 2) * width
+        axis.bar(places, list(values.values()), width * 0.95, color=colour, label=label)
+    axis.set_xticks(range(len(values)), list(values), rotation=20)
+    axis.set(ylabel="accuracy (%)", ylim=(0, 119))
+    axis.set_yticks(range(0, 101, 20))
+    axis.grid(axis="x", visible=False)
+    axis.legend(ncols=len(accuracies), loc="upper center")
     return drawn

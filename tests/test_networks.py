@@ -88,7 +88,7 @@ def test_only_the_last_convolution_has_a_bias_and_no_batchnorm():
 
 @pytest.mark.parametrize("pooled, field", [(False, 31), (True, 35)])
 def test_receptive_field_by_gradient(pooled, field):
-    """With positive weights nothing cancels: the gradient of one output reaches 31×31 pixels, of the pooled one 35×35."""
+    """With positive weights nothing cancels: one output reaches 31×31 pixels, the pooled one 35×35."""
     network = session_net().double().eval()
     with torch.no_grad():
         for parameter in network.parameters():
