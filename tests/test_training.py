@@ -103,8 +103,8 @@ def test_sigkill_at_any_moment_then_resume(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a process")
 def test_ctrl_c_says_how_to_go_on(tmp_path):
-    process = command_line(tmp_path)
-    while "EPOCH:  1/4" not in process.stdout.readline():
+    process = command_line(tmp_path, "--epochs", "500")
+    while "EPOCH:  1/500" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
@@ -148,7 +148,7 @@ def test_the_schedule_ends_with_the_last_step(few):
         rates.append(run.scheduler.get_last_lr()[0])
         run.optimizer.step()
         run.scheduler.step()
-    assert max(rates) == pytest.approx(0.1, rel=0.1) and run.scheduler.get_last_lr()[0] < 1e-4
+    assert max(rates) == pytest.approx(0.1, rel=0.1) and rates[-1] < 1e-5
     with pytest.raises(ValueError, match="Tried to step"):
         run.scheduler.step()
 
