@@ -421,11 +421,11 @@ def _tensors(tree):
 
 def _integer(name, value, least=1):
     try:
+        if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":  # Python's own, and NumPy's
+            raise TypeError
         number = operator.index(value)
     except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
-        raise TypeError(f"{name} must be an integer, not {value!r}")
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
     if number < least:
         raise ValueError(f"{name} must be at least {least}, not {number}")
     return number

@@ -33,7 +33,9 @@ def make_page(path, folder, timeout=None):
     notebook = nbformat.read(path, as_version=4)
     failure = None
     try:
-        NotebookClient(notebook, timeout=timeout, resources={"metadata": {"path": str(path.parent)}}).execute()
+        folder_of_kernel = {"metadata": {"path": str(path.parent)}}
+        quiet = ["--log-level=ERROR"]  # else the kernel's own remarks run into the lines of progress
+        NotebookClient(notebook, timeout=timeout, resources=folder_of_kernel, extra_arguments=quiet).execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         failure = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     for cell in notebook.cells:
