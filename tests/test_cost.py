@@ -23,6 +23,15 @@ MANY = settings(max_examples=300, deadline=None, derandomize=True, database=None
 CONVOLUTIONS = ("standard", "pointwise", "depthwise", "grouped", "dilated", "transposed")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The tensors are small: several threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def one_or_pair(*values):
     """Return a strategy of numbers and of pairs (height, width) of them."""
     number = st.sampled_from(values)
