@@ -1,5 +1,6 @@
 """Reading CIFAR-10 from its three sources, refusing damaged ones, and serving it."""
 
+import hashlib
 import http.server
 import io
 import pickle
@@ -176,8 +177,6 @@ def server(official):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
-        import hashlib
-
         yield f"http://127.0.0.1:{running.server_address[1]}", hashlib.md5(packed).hexdigest()
         running.shutdown()
 

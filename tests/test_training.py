@@ -98,7 +98,7 @@ def test_sigkill_at_any_moment_then_resume(tmp_path):
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert a["test"] == b["test"] and a["command"] == b["command"]
     assert sorted(path.name for path in (tmp_path / "b" / "run").iterdir()) == ["record.json", "weights.pt"]
-    assert np.allclose(load_pretrained("run", tmp_path / "b")(torch.zeros(1, 3, 32, 32)).shape, (1, 10))
+    assert load_pretrained("run", tmp_path / "b")(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a process")
@@ -165,13 +165,13 @@ def test_one_step_is_sgd_with_nesterov_momentum():
     constant = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
     training.train_epoch(network, [(images, labels)] * 2, optimizer, constant, CPU)
     x = data.to_device(images, labels, CPU)[0].flatten(1)
-    velocity = torch.zeros_like(weight)
+    velocity, bias_velocity = torch.zeros_like(weight), torch.zeros_like(bias)
     for _ in range(2):
         slope = (F.softmax(x @ weight.T + bias, 1) - F.one_hot(labels, 10)) / 8
         gradient = slope.T @ x + 0.1 * weight
         bias_gradient = slope.sum(0) + 0.1 * bias
         velocity = 0.9 * velocity + gradient
-        bias_velocity = bias_gradient if _ == 0 else 0.9 * bias_velocity + bias_gradient  # noqa: F821
+        bias_velocity = 0.9 * bias_velocity + bias_gradient
         weight, bias = weight - 0.01 * (gradient + 0.9 * velocity), bias - 0.01 * (bias_gradient + 0.9 * bias_velocity)
     assert torch.allclose(network[1].weight, weight, atol=1e-5)
 
