@@ -6,6 +6,7 @@ To add a network, write one function and name it in ``NETWORKS``.
 """
 
 from collections import OrderedDict
+from functools import partial
 
 import torch
 from torch import nn
@@ -85,7 +86,44 @@ def tutorial_net():
     )
 
 
+KINDS = ("standard", "dilated", "grouped", "separable")
+
+
+def kind_net(kind, width):
+    """Return the small network of notebook 03's experiment, its four inner 3×3 layers of one ``kind`` of convolution.
+
+    ``kind`` is one of ``KINDS``: "standard"; "dilated" by 2; "grouped" in 4 groups; "separable", a depthwise convolution
+    and a pointwise one. The first convolution (3 → ``width`` channels, stride 2) and the classifier are the same
+    for all, as are the sizes of the maps: 16×16, then 8×8 with twice as many channels. ``width`` must divide by 4.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind {kind!r}: choose one of {', '.join(KINDS)}")
+
+    def layer(in_channels, out_channels, stride=1):
+        if kind == "separable":
+            depthwise = conv_bn_relu(in_channels, in_channels, stride=stride, padding=1, groups=in_channels)
+            return [*depthwise, *conv_bn_relu(in_channels, out_channels, kernel_size=1)]
+        dilation, groups = 2 if kind == "dilated" else 1, 4 if kind == "grouped" else 1
+        options = {"stride": stride, "padding": dilation, "dilation": dilation, "groups": groups}
+        return conv_bn_relu(in_channels, out_channels, **options)
+
+    return nn.Sequential(
+        *conv_bn_relu(3, width, stride=2, padding=1),  # (N, width, 16, 16)
+        *layer(width, width),
+        *layer(width, width),
+        *layer(width, 2 * width, stride=2),  # (N, 2 · width, 8, 8)
+        *layer(2 * width, 2 * width),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(2 * width, 10),
+    )
+
+
+# Equal widths: 32 channels. Equal parameters: as many channels as bring a kind nearest to the standard network's count.
+KIND_WIDTHS = {"standard": (32,), "dilated": (32,), "grouped": (32, 64), "separable": (32, 90)}
+
 NETWORKS = {network.__name__: network for network in (session_net, less_weighted_net, tutorial_net)}
+NETWORKS |= {f"{kind}_{width}": partial(kind_net, kind, width) for kind in KINDS for width in KIND_WIDTHS[kind]}
 
 
 def build(name):

@@ -302,6 +302,127 @@ def dilation_gif(path, stacks, steps=8, hold=10):
     plt.close(drawn)
 
 
+# Notebook 03: the costs ------------------------------------------------------------------------------------------
+
+
+def _rows(axis, names, xlabel):
+    """Make ``axis`` one of horizontal bars, the first of ``names`` at the top."""
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set_axisbelow(True)
+    axis.grid(axis="y", visible=False)
+    axis.set_xlabel(xlabel)
+
+
+@styled()
+def bars(values, label, format="{:.1f}"):
+    """Draw ``{name: value}`` as horizontal bars with the value beside each; ``label`` says what and in which unit."""
+    drawn, axis = figure(size=(9, 0.9 + 0.5 * len(values)))
+    shown = axis.barh(range(len(values)), list(values.values()), color=BLUE)
+    axis.bar_label(shown, [format.format(value) for value in values.values()], padding=4)
+    axis.set_xlim(0, 1.15 * max(values.values()))
+    _rows(axis, list(values), label)
+    return drawn
+
+
+@styled()
+def kind_costs(costs):
+    """Draw parameters and MACs of ``{kind: Cost}`` side by side, as horizontal bars."""
+    drawn, axes = figure(1, 2, size=(11, 0.9 + 0.45 * len(costs)), sharey=True)
+    parameters, macs = [c.params / 1e3 for c in costs.values()], [c.macs / 1e6 for c in costs.values()]
+    looks = ((parameters, "parameters (thousands)", BLUE), (macs, "MACs (millions)", ORANGE))
+    for axis, (values, label, colour) in zip(axes, looks, strict=True):
+        axis.bar_label(axis.barh(range(len(values)), values, color=colour), fmt="%.1f", padding=4)
+        axis.set_xlim(0, 1.2 * max(values))
+        _rows(axis, list(costs), label)
+    axes[0].invert_yaxis()  # shared: the second axis turned it back
+    return drawn
+
+
+@styled()
+def parameter_budget(spent, limit):
+    """Draw ``{layer: parameters}`` as a staircase, each bar from where the last one ended, against ``limit``."""
+    drawn, axis = figure(size=(10, 0.9 + 0.4 * len(spent)))
+    begun = 0
+    for row, count in enumerate(spent.values()):
+        axis.barh(row, count, left=begun, color=BLUE)
+        begun += count
+        axis.text(begun + 2000, row, f"{count:,}", va="center")
+    axis.axvline(limit, color=RED, linestyle="--")
+    axis.text(limit - 2000, 0, f"the limit, {limit:,}", color=RED, ha="right", va="center")
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.set_xlim(0, 1.14 * limit)
+    _rows(axis, list(spent), "parameters, added up")
+    return drawn
+
+
+@styled()
+def kind_times(times, promised):
+    """Draw ``{precision: {kind: milliseconds}}`` as bars, and ``promised {kind: milliseconds}`` as marks on them."""
+    kinds, height = list(promised), 0.8 / len(times)
+    drawn, axis = figure(size=(10, 1.2 + 0.6 * len(kinds)))
+    for i, ((precision, values), colour) in enumerate(zip(times.items(), (BLUE, SKY), strict=False)):
+        rows = np.arange(len(kinds)) + (i - (len(times) - 1) / 2) * height
+        axis.barh(rows, [values[kind] for kind in kinds], height * 0.9, color=colour, label=f"measured, {precision}")
+    rows = np.arange(len(kinds))
+    axis.vlines(list(promised.values()), rows - 0.45, rows + 0.45, color=RED, linewidth=4, label="promised by its MACs")
+    axis.set_xlim(0, None)
+    _rows(axis, kinds, "milliseconds a batch, forward")
+    axis.legend()
+    return drawn
+
+
+@styled()
+def roofline(devices):
+    """Draw the roofline of each of ``{name: device}`` side by side, with the layers that were timed on it.
+
+    A device is ``{"bandwidth": GB/s, "peak": GFLOP/s, "layers": {kind: (FLOPs a byte, GFLOP/s)}}``. Source: S. Williams,
+    A. Waterman, D. Patterson, "Roofline: an insightful visual performance model", CACM 2009,
+    doi:10.1145/1498765.1498785.
+    """
+    drawn, axes = figure(1, len(devices), size=(9.5 if len(devices) == 1 else 7 * len(devices), 5.6), squeeze=False)
+    looks = list(zip((BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY), "osD^vPX", strict=True))
+    for axis, (name, device) in zip(axes.flat, devices.items(), strict=True):
+        offered, reached = zip(*device["layers"].values(), strict=True)
+        low, high = min(offered) / 2, max(*offered, device["peak"] / device["bandwidth"]) * 3
+        roof = np.geomspace(low, high, 200)
+        axis.plot(roof, np.minimum(device["bandwidth"] * roof, device["peak"]), color="black")
+        corner = device["peak"] / device["bandwidth"]
+        axis.axvline(corner, color=GREY, linestyle=":", linewidth=1.5)
+        for (kind, (x, y)), (colour, mark) in zip(device["layers"].items(), looks, strict=True):
+            axis.plot(x, y, mark, color=colour, markersize=12, markeredgecolor="white", label=kind)
+        axis.set(xscale="log", yscale="log", xlabel="FLOPs a byte (arithmetic intensity)", ylabel="GFLOP/s", title=name)
+        axis.set_ylim(min(*reached, device["bandwidth"] * low) / 1.5, device["peak"] * 2.2)
+        axis.text(high, device["peak"] * 1.1, f"multiplies {device['peak']:,.0f} GFLOP/s", ha="right")
+        axis.text(low * 1.1, device["peak"] * 1.1, f"copies {device['bandwidth']:,.0f} GB/s", ha="left")
+    axes[0, 0].legend(fontsize=11, loc="lower right")
+    return drawn
+
+
+@styled()
+def accuracy_against_cost(accuracy, costs, steps):
+    """Draw test accuracy, mean and deviation over seeds, against parameters, MACs and milliseconds a training step.
+
+    ``accuracy`` is ``{network: [percent, …]}``, ``costs`` ``{network: Cost}``, ``steps`` ``{network: milliseconds}``.
+    """
+    drawn, axes = figure(1, 3, size=(14, 5.6), sharey=True)
+    prices = (
+        ("parameters (thousands)", {name: cost.params / 1e3 for name, cost in costs.items()}),
+        ("MACs an image (millions)", {name: cost.macs / 1e6 for name, cost in costs.items()}),
+        ("milliseconds a step, measured here", steps),
+    )
+    looks = dict(zip(accuracy, zip((BLUE, RED, ORANGE, ORANGE, GREEN, GREEN), "oXsDvP", strict=True), strict=True))
+    for axis, (label, price) in zip(axes, prices, strict=True):
+        for name, values in accuracy.items():
+            colour, mark = looks[name]
+            style = {"color": colour, "marker": mark, "markersize": 11, "capsize": 5, "linestyle": "none"}
+            axis.errorbar(price[name], np.mean(values), np.std(values, ddof=1), label=name, **style)
+        axis.set(xlabel=label, xlim=(0, 1.1 * max(price.values())))
+    axes[0].set_ylabel("test accuracy (%)")
+    drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    return drawn
+
+
 # Notebook 04: the network ------------------------------------------------------------------------------------------
 
 BLOCK_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)

@@ -16,6 +16,7 @@ import argparse
 import ctypes
 import dataclasses
 import datetime
+import functools
 import math
 import os
 import platform
@@ -67,6 +68,30 @@ class TrainingError(RuntimeError):
 # The machine ------------------------------------------------------------------------------------------------------
 
 
+def reduced_precision(device):
+    """Return the 16-bit type that ``device`` has instructions for, "bfloat16" or "float16", or None."""
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        return "bfloat16"
+    return None
+
+
+@functools.cache
+def _bfloat16_pays():
+    """Return whether this CPU multiplies matrices faster in bfloat16 than in float32: some have the instructions, slow."""
+
+    def fastest(dtype):
+        a, times = torch.ones(768, 768, dtype=dtype), []
+        for _ in range(6):
+            started = time.perf_counter()
+            a @ a
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    return fastest(torch.bfloat16) < 0.8 * fastest(torch.float32)
+
+
 def best_device():
     """Return the fastest ``torch.device`` there is: a CUDA GPU, an Apple GPU, or the CPU."""
     if torch.cuda.is_available():
@@ -86,14 +111,11 @@ class Speed:
     @classmethod
     def best(cls, device, compile=True):
         """Return what is fastest on ``device``; ``compile`` only where a compiler is there."""
-        cores = os.cpu_count() or 1
+        cores, half = os.cpu_count() or 1, reduced_precision(device)
         if device.type == "cuda":
-            half = "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
             return cls(half, compile and torch.utils._triton.has_triton(), True, min(cores, 16))
         if device.type == "cpu":
-            half = (
-                "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"
-            )
+            half = half if half and _bfloat16_pays() else "float32"
             compiler = any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl"))
             return cls(half, compile and compiler, True, 1 if cores > 1 else 0)
         return cls(workers=min(cores, 4))

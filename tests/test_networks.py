@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.networks import NETWORKS, count_parameters, less_weighted_net, session_net, tutorial_net
+from helpers.networks import (
+    KIND_WIDTHS,
+    NETWORKS,
+    count_parameters,
+    kind_net,
+    less_weighted_net,
+    session_net,
+    tutorial_net,
+)
 
 # kernel, in → out, stride, padding, dilation, groups, side of the output
 SESSION = [
@@ -103,3 +111,29 @@ def test_receptive_field_by_gradient(pooled, field):
     rows, columns = reached.any(1).nonzero().flatten(), reached.any(0).nonzero().flatten()
     assert len(rows) == len(columns) == field
     assert rows[-1] - rows[0] == columns[-1] - columns[0] == field - 1 and 0 < rows[0] and rows[-1] < 96
+
+
+def test_kind_nets_differ_in_the_four_inner_layers_alone():
+    """Notebook 03's experiment: one kind of 3×3 convolution each, the rest equal."""
+    inner = {"standard": (1, 1), "dilated": (2, 1), "grouped": (1, 4)}
+    for kind, (dilation, groups) in inner.items():
+        first, *layers = [layer for layer in kind_net(kind, 32).modules() if isinstance(layer, nn.Conv2d)]
+        assert (first.groups, first.dilation, first.stride) == (1, (1, 1), (2, 2))
+        assert [(layer.dilation, layer.groups) for layer in layers] == [((dilation, dilation), groups)] * 4
+        assert [layer.stride[0] for layer in layers] == [1, 1, 2, 1]
+    layers = [layer for layer in kind_net("separable", 32).modules() if isinstance(layer, nn.Conv2d)][1:]
+    assert [(layer.kernel_size[0], layer.groups) for layer in layers] == [(3, 32), (1, 1)] * 3 + [(3, 64), (1, 1)]
+
+
+def test_kind_nets_have_nearly_equal_parameters_at_their_second_width():
+    """The widths are those that come nearest to the standard network, among all that are allowed."""
+    standard = count_parameters(kind_net("standard", 32))
+    for kind, step in (("grouped", 4), ("separable", 1)):
+        nearest = min(range(step, 129, step), key=lambda w: abs(count_parameters(kind_net(kind, w)) - standard))
+        assert KIND_WIDTHS[kind] == (32, nearest)
+    assert count_parameters(kind_net("dilated", 32)) == standard
+
+
+def test_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="no kind 'round'"):
+        kind_net("round", 32)

@@ -241,3 +241,11 @@ def test_help_explains_every_option(capsys):
 def test_command_in_the_record_names_nothing_of_this_machine():
     kept = training._public(["--epochs", "2", "--data", "somewhere", "--resume", "--runs=else", "--lr", "0.2"])
     assert kept == ["--epochs", "2", "--lr", "0.2"]
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_best_speed_takes_bfloat16_only_where_it_pays(monkeypatch, pays):
+    """Some CPUs have the instructions and are slower with them than in float32."""
+    monkeypatch.setattr(training, "reduced_precision", lambda device: "bfloat16")
+    monkeypatch.setattr(training, "_bfloat16_pays", lambda: pays)
+    assert Speed.best(CPU).precision == ("bfloat16" if pays else "float32")
