@@ -92,9 +92,10 @@ KINDS = ("standard", "dilated", "grouped", "separable")
 def kind_net(kind, width):
     """Return the small network of notebook 03's experiment, its four inner 3×3 layers of one ``kind`` of convolution.
 
-    ``kind`` is one of ``KINDS``: "standard"; "dilated" by 2; "grouped" in 4 groups; "separable", a depthwise convolution
-    and a pointwise one. The first convolution (3 → ``width`` channels, stride 2) and the classifier are the same
-    for all, as are the sizes of the maps: 16×16, then 8×8 with twice as many channels. ``width`` must divide by 4.
+    ``kind`` is one of ``KINDS``: "standard"; "dilated" by 2; "grouped" in 4 groups; "separable", a depthwise
+    convolution and a pointwise one. The first convolution (3 → ``width`` channels, stride 2) and the classifier are the
+    same for all, as are the sizes of the maps: 16×16, then 8×8 with twice as many channels. "grouped" needs a
+    ``width`` that 4 divides.
     """
     if kind not in KINDS:
         raise ValueError(f"there is no kind {kind!r}: choose one of {', '.join(KINDS)}")

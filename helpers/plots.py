@@ -376,8 +376,8 @@ def kind_times(times, promised):
 def roofline(devices):
     """Draw the roofline of each of ``{name: device}`` side by side, with the layers that were timed on it.
 
-    A device is ``{"bandwidth": GB/s, "peak": GFLOP/s, "layers": {kind: (FLOPs a byte, GFLOP/s)}}``. Source: S. Williams,
-    A. Waterman, D. Patterson, "Roofline: an insightful visual performance model", CACM 2009,
+    A device is ``{"bandwidth": GB/s, "peak": GFLOP/s, "layers": {kind: (FLOPs a byte, GFLOP/s)}}``.
+    Source: S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual performance model", CACM 2009,
     doi:10.1145/1498765.1498785.
     """
     drawn, axes = figure(1, len(devices), size=(9.5 if len(devices) == 1 else 7 * len(devices), 5.6), squeeze=False)

@@ -79,7 +79,7 @@ def reduced_precision(device):
 
 @functools.cache
 def _bfloat16_pays():
-    """Return whether this CPU multiplies matrices faster in bfloat16 than in float32: some have the instructions, slow."""
+    """Return whether this CPU multiplies matrices faster in bfloat16 than in float32: some have slow instructions."""
 
     def fastest(dtype):
         a, times = torch.ones(768, 768, dtype=dtype), []
