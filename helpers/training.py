@@ -216,7 +216,8 @@ def fit(recipe, train_data, test_data, device=None, speed=None, report=None, che
     """Train ``recipe.network`` from its initial weights; return it, in evaluation mode, and its history.
 
     ``train_data`` and ``test_data`` are ``(images (N, 32, 32, 3) uint8, labels (N,) int64)``. ``report`` is called
-    after every epoch with a row of the history (a dictionary: epoch, lr, losses, accuracies, seconds). With a
+    after every epoch with a row of the history (a dictionary: epoch, lr, losses, accuracies, seconds; in the first row
+    after a start or a resumption also device and precision). With a
     ``checkpoint`` path the state is kept there after every epoch, and with ``resume`` a run goes on from it: on
     the CPU to the very weights of an uninterrupted run. The last epoch is evaluated in float32, the others as trained.
 
@@ -230,6 +231,7 @@ def fit(recipe, train_data, test_data, device=None, speed=None, report=None, che
     run = _Run(recipe, len(train_batches), device, speed)
     if checkpoint and resume:
         run.load(Path(checkpoint))
+    here = {"device": device_name(device), "precision": speed.precision}
     for epoch in range(len(run.history) + 1, recipe.epochs + 1):
         started = time.perf_counter()
         torch.manual_seed(int(np.random.SeedSequence((recipe.seed, epoch)).generate_state(1)[0]))  # for dropout
@@ -251,6 +253,8 @@ def fit(recipe, train_data, test_data, device=None, speed=None, report=None, che
             "train_seconds": round(trained - started, 2),
             "seconds": round(time.perf_counter() - started, 2),
         }
+        if here:  # in the first row after every start: a run may be resumed on another device
+            row, here = row | here, {}
         run.history.append(row)
         if checkpoint:
             run.save(Path(checkpoint))
@@ -464,7 +468,7 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
         "test": test,
         "sample": {key: sample[key] for key in ("correct", "images")},  # so that anyone can check it at once
         "history": history,
-        "device": device_name(device),
+        "device": ", then ".join(dict.fromkeys(row["device"] for row in history if "device" in row)),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in ("torch", "torchvision", "albumentations", "numpy")},
         "seconds": round(sum(row["seconds"] for row in history), 1),

@@ -55,8 +55,12 @@ def test_resumed_run_ends_with_the_same_weights(few, tmp_path, ema):
         fit(recipe, *few, CPU, Speed(), report=kill_after(2), checkpoint=checkpoint)
     resumed, history = fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
     assert torch.equal(weights_of(whole), weights_of(resumed))
-    timeless = [[{k: v for k, v in row.items() if "seconds" not in k} for row in h] for h in (history, whole_history)]
-    assert timeless[0] == timeless[1] and len(history) == 3
+    scores = [
+        [(row["epoch"], row["lr"], row["train_loss"], row["test_loss"]) for row in h] for h in (history, whole_history)
+    ]
+    assert scores[0] == scores[1] and len(history) == 3
+    assert ["device" in row for row in whole_history] == [True, False, False]
+    assert ["device" in row for row in history] == [True, False, True]  # each start notes where it computes
 
 
 def command_line(runs, *more):
@@ -96,7 +100,7 @@ def test_sigkill_at_any_moment_then_resume(tmp_path):
     a, b = (read_record("run", tmp_path / folder) for folder in "ab")
     weights = [torch.load(tmp_path / folder / "run" / "weights.pt", weights_only=True) for folder in "ab"]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
-    assert a["test"] == b["test"] and a["command"] == b["command"]
+    assert a["test"] == b["test"] and a["command"] == b["command"] and a["device"] == b["device"]
     assert sorted(path.name for path in (tmp_path / "b" / "run").iterdir()) == ["record.json", "weights.pt"]
     assert load_pretrained("run", tmp_path / "b")(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
