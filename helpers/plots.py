@@ -347,8 +347,9 @@ def parameter_budget(spent, limit):
     for row, count in enumerate(spent.values()):
         axis.barh(row, count, left=begun, color=BLUE)
         begun += count
-        axis.text(begun + 2000, row, f"{count:,}", va="center")
-    axis.axvline(limit, color=RED, linestyle="--")
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axis.text(begun + 2000, row, f"{count:,}", va="center", bbox=paper)
+    axis.axvline(limit, color=RED, linestyle="--", zorder=1)
     axis.text(limit - 2000, 0, f"the limit, {limit:,}", color=RED, ha="right", va="center")
     axis.xaxis.set_major_formatter("{x:,.0f}")
     axis.set_xlim(0, 1.14 * limit)
@@ -388,13 +389,18 @@ def roofline(devices):
         roof = np.geomspace(low, high, 200)
         axis.plot(roof, np.minimum(device["bandwidth"] * roof, device["peak"]), color="black")
         corner = device["peak"] / device["bandwidth"]
-        axis.axvline(corner, color=GREY, linestyle=":", linewidth=1.5)
+        axis.axvspan(low, corner, color=SKY, alpha=0.15, linewidth=0)
         for (kind, (x, y)), (colour, mark) in zip(device["layers"].items(), looks, strict=True):
             axis.plot(x, y, mark, color=colour, markersize=12, markeredgecolor="white", label=kind)
         axis.set(xscale="log", yscale="log", xlabel="FLOPs a byte (arithmetic intensity)", ylabel="GFLOP/s", title=name)
-        axis.set_ylim(min(*reached, device["bandwidth"] * low) / 1.5, device["peak"] * 2.2)
-        axis.text(high, device["peak"] * 1.1, f"multiplies {device['peak']:,.0f} GFLOP/s", ha="right")
-        axis.text(low * 1.1, device["peak"] * 1.1, f"copies {device['bandwidth']:,.0f} GB/s", ha="left")
+        axis.set(xlim=(low, high), ylim=(min(*reached, device["bandwidth"] * low) / 1.5, device["peak"] * 4))
+        for direction in (axis.xaxis, axis.yaxis):
+            direction.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=(1, 3)))
+            direction.set_major_formatter("{x:,.0f}")
+            direction.set_minor_formatter("")
+        middle = {"ha": "center", "va": "top", "transform": axis.get_xaxis_transform()}
+        axis.text((low * corner) ** 0.5, 0.98, f"waits for memory\n{device['bandwidth']:,.0f} GB/s", **middle)
+        axis.text((corner * high) ** 0.5, 0.98, f"waits for the multipliers\n{device['peak']:,.0f} GFLOP/s", **middle)
     axes[0, 0].legend(fontsize=11, loc="lower right")
     return drawn
 
