@@ -270,3 +270,59 @@ def test_split_keeps_every_image_once():
     assert np.array_equal(held[0][0], images[held[1][0]])
     with pytest.raises(ValueError, match="not 2000"):
         data.split(images, labels, 2000)
+
+
+# Packing ----------------------------------------------------------------------------------------------------------
+
+
+def same_data(one, other):
+    read = [[array for train in (True, False) for array in load_cifar10(train, root)] for root in (one, other)]
+    return all(np.array_equal(*pair) for pair in zip(*read, strict=True))
+
+
+def test_packed_data_are_read_back_exactly(official, tmp_path, monkeypatch, capsys):
+    root, images, labels = official
+    folder = tmp_path / "for the class, día 1" / "cifar10"
+    data.main(["--pack", str(folder), "--data", str(root)])
+    assert "60 images" in capsys.readouterr().out
+    assert sorted(path.name for path in folder.glob("*.webp")) == ["data_batch_1.webp", "test_batch.webp"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["cifar10"]
+    monkeypatch.setenv("CIFAR10_DIR", str(folder))
+    assert same_data(None, root) and np.array_equal(load_cifar10(True)[0], images[:50])
+
+
+def test_ten_thousand_images_a_sheet(official, tmp_path, monkeypatch):
+    batch = np.zeros((2400, 32, 32, 3), np.uint8), np.arange(2400) % 10
+    monkeypatch.setattr(data, "_read_batch", lambda file, path: batch)
+    data.pack(tmp_path / "packed", official[0])
+    counts = {path.name: len(path.read_text().split()) for path in (tmp_path / "packed").glob("*.txt")}
+    assert counts == {
+        "data_batch_1.labels.txt": 10_000,
+        "data_batch_2.labels.txt": 2_000,
+        "test_batch.labels.txt": 2400,
+    }
+
+
+def test_contact_sheets_are_packed_with_what_they_say_of_their_exactness(sheets, tmp_path_factory):
+    images, labels = load_cifar10(False, data.SAMPLE)
+    data.write_sheet(sheets, "test_batch", images[:5], labels[:5])
+    (sheets / "approximate.txt").write_text("data_batch_1 3\n")
+    folder = tmp_path_factory.mktemp("empty")
+    assert data.pack(folder, sheets) == 30
+    assert same_data(folder, sheets) and data.data_source(folder) == data.data_source(sheets)
+    assert "1 of 30" in data.data_source(folder)["exactness"]
+
+
+def test_pack_leaves_alone_what_is_there(sheets, capsys):
+    before = sorted(sheets.iterdir())
+    with pytest.raises(SystemExit) as stopped:
+        data.main(["--pack", str(sheets), "--data", str(data.SAMPLE)])
+    assert stopped.value.code == 1 and "is there already" in capsys.readouterr().err
+    assert sorted(sheets.iterdir()) == before
+
+
+def test_pack_of_a_damaged_copy_leaves_nothing(official, tmp_path):
+    (official[0] / data.FOLDER / "test_batch").write_bytes(b"")
+    with pytest.raises(DataError, match="test_batch is damaged"):
+        data.pack(tmp_path / "packed", official[0])
+    assert not any("packed" in path.name for path in tmp_path.iterdir())
