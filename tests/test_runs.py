@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from helpers import data, records
-from helpers.networks import build, count_parameters, load_pretrained
+from helpers.networks import KIND_WIDTHS, build, count_parameters, load_pretrained
 from helpers.records import RUNS, read_record
 from helpers.training import evaluate
 
@@ -16,10 +16,8 @@ NAMES = sorted(path.parent.name for path in RUNS.glob("*/record.json"))
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_record_is_consistent(name):
-    record = read_record(name)
-    assert records.sha256(RUNS / name / "weights.pt") == record["weights_sha256"]
+def check(record):
+    """Assert that the parts of a record agree with each other and with its network."""
     assert record["parameters"] == count_parameters(build(record["network"]))
     assert [row["epoch"] for row in record["history"]] == list(range(1, record["recipe"]["epochs"] + 1))
     test, last = record["test"], record["history"][-1]
@@ -29,6 +27,24 @@ def test_record_is_consistent(name):
     assert test["accuracy"] == pytest.approx(test["correct"] / 100)
     assert list(test["class_accuracy"].values()) == pytest.approx((confusion.diagonal() / 10).tolist())
     assert record["seconds"] == pytest.approx(sum(row["seconds"] for row in record["history"]), abs=0.1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_record_is_consistent(name):
+    record = read_record(name)
+    assert records.sha256(RUNS / name / "weights.pt") == record["weights_sha256"]
+    check(record)
+
+
+def test_experiment_of_notebook_03_is_complete_and_on_equal_terms():
+    """Every kind and width with three seeds; the recipes differ in network and seed alone. Its weights are not kept."""
+    runs = [read_record(path.parent.name, RUNS / "kinds") for path in (RUNS / "kinds").glob("*/record.json")]
+    names = {f"{kind}_{width}" for kind, widths in KIND_WIDTHS.items() for width in widths}
+    assert {(run["network"], run["recipe"]["seed"]) for run in runs} == {(n, seed) for n in names for seed in range(3)}
+    assert len({json.dumps(run["recipe"] | {"network": None, "seed": None}) for run in runs}) == 1
+    assert len({run["weights_sha256"] for run in runs}) == len(runs) == 18
+    for run in runs:
+        check(run)
 
 
 @pytest.mark.parametrize("name", NAMES)
