@@ -98,6 +98,7 @@ def write_index(files, folder):
 
 def _write(notebook, page, title, lessons):
     exporter = HTMLExporter(template_file="lesson.html.j2", extra_template_paths=[str(TEMPLATES)])
+    exporter.register_preprocessor("nbconvert.preprocessors.CoalesceStreamsPreprocessor", enabled=True)
     notebook.metadata["title"] = title
     text, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": page.stem}, "lessons": lessons})
     page.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""Stands in for the module of this name on Colab: the notebooks ask only whether it is loaded."""
