@@ -374,34 +374,40 @@ def kind_times(times, promised):
 
 
 @styled()
-def roofline(devices):
-    """Draw the roofline of each of ``{name: device}`` side by side, with the layers that were timed on it.
+def roofline(device, others):
+    """Draw the roofline of ``device`` with the layers timed on it, and behind it, hollow and dashed, ``{name: other}``.
 
     A device is ``{"bandwidth": GB/s, "peak": GFLOP/s, "layers": {kind: (FLOPs a byte, GFLOP/s)}}``.
     Source: S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual performance model", CACM 2009,
     doi:10.1145/1498765.1498785.
     """
-    drawn, axes = figure(1, len(devices), size=(9.5 if len(devices) == 1 else 7 * len(devices), 5.6), squeeze=False)
+    drawn, axis = figure(size=(11, 5.6))
     looks = list(zip((BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY), "osD^vPX", strict=True))
-    for axis, (name, device) in zip(axes.flat, devices.items(), strict=True):
-        offered, reached = zip(*device["layers"].values(), strict=True)
-        low, high = min(offered) / 2, max(*offered, device["peak"] / device["bandwidth"]) * 3
-        roof = np.geomspace(low, high, 200)
-        axis.plot(roof, np.minimum(device["bandwidth"] * roof, device["peak"]), color="black")
-        corner = device["peak"] / device["bandwidth"]
-        axis.axvspan(low, corner, color=SKY, alpha=0.15, linewidth=0)
-        for (kind, (x, y)), (colour, mark) in zip(device["layers"].items(), looks, strict=True):
-            axis.plot(x, y, mark, color=colour, markersize=12, markeredgecolor="white", label=kind)
-        axis.set(xscale="log", yscale="log", xlabel="FLOPs a byte (arithmetic intensity)", ylabel="GFLOP/s", title=name)
-        axis.set(xlim=(low, high), ylim=(min(*reached, device["bandwidth"] * low) / 1.5, device["peak"] * 4))
-        for direction in (axis.xaxis, axis.yaxis):
-            direction.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=(1, 3)))
-            direction.set_major_formatter("{x:,.0f}")
-            direction.set_minor_formatter("")
-        middle = {"ha": "center", "va": "top", "transform": axis.get_xaxis_transform()}
-        axis.text((low * corner) ** 0.5, 0.98, f"waits for memory\n{device['bandwidth']:,.0f} GB/s", **middle)
-        axis.text((corner * high) ** 0.5, 0.98, f"waits for the multipliers\n{device['peak']:,.0f} GFLOP/s", **middle)
-    axes[0, 0].legend(fontsize=11, loc="lower right")
+    everyone = [device, *others.values()]
+    points = [point for one in everyone for point in one["layers"].values()]
+    low, corner = min(x for x, _ in points) / 2, device["peak"] / device["bandwidth"]
+    high = max(x for x, _ in points) * 3
+    bottom = min([y for _, y in points] + [one["bandwidth"] * low for one in everyone]) / 1.5
+    axis.axvspan(low, corner, color=SKY, alpha=0.15, linewidth=0)
+    along = np.geomspace(low, high, 200)
+    for name, other in others.items():
+        axis.plot(along, np.minimum(other["bandwidth"] * along, other["peak"]), "--", color=GREY, linewidth=1.5)
+        axis.text(high / 1.05, other["peak"] / 1.06, name, color=GREY, fontsize=11, ha="right", va="top")
+        for (x, y), (colour, mark) in zip(other["layers"].values(), looks, strict=True):
+            axis.plot(x, y, mark, markersize=8, markerfacecolor="white", markeredgecolor=colour)
+    axis.plot(along, np.minimum(device["bandwidth"] * along, device["peak"]), color="black", linewidth=3)
+    for (kind, (x, y)), (colour, mark) in zip(device["layers"].items(), looks, strict=True):
+        axis.plot(x, y, mark, color=colour, markersize=12, markeredgecolor="white", label=kind, zorder=3)
+    axis.set(xscale="log", yscale="log", xlabel="FLOPs a byte (arithmetic intensity)", ylabel="GFLOP/s")
+    axis.set(xlim=(low, high), ylim=(bottom, max(one["peak"] for one in everyone) * 4))
+    for direction in (axis.xaxis, axis.yaxis):
+        direction.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=(1, 3)))
+        direction.set_major_formatter("{x:,.0f}")
+        direction.set_minor_formatter("")
+    middle = {"ha": "center", "va": "top", "transform": axis.get_xaxis_transform()}
+    axis.text((low * corner) ** 0.5, 0.98, f"waits for memory\n{device['bandwidth']:,.0f} GB/s", **middle)
+    axis.text((corner * high) ** 0.5, 0.98, f"waits for the multipliers\n{device['peak']:,.0f} GFLOP/s", **middle)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return drawn
 
 
