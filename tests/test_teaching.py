@@ -1,0 +1,25 @@
+"""The teacher's page has a section for each notebook, under its own title, with all that it promises."""
+
+import re
+
+import nbformat
+import pytest
+from conftest import NOTEBOOKS
+
+PAGE = (NOTEBOOKS[0].parent / "TEACHING.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (\w+): .*?$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("part", ["Minutes", "Ask", "Misconceptions", "Live", "In 45 minutes"])
+def test_every_notebook_has_every_part(notebook_path, part):
+    assert f"**{part}.**" in SECTIONS[notebook_path.stem]
+
+
+def test_sections_that_are_named_are_there(notebook_path):
+    notebook = nbformat.read(notebook_path, as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    there = set(re.findall(r"^## (\d+)\.", text, re.MULTILINE))
+    named = re.findall(r"[Ss]ections? (\d+)(?: to (\d+))?|\((\d+)(?: to (\d+))?\)", SECTIONS[notebook_path.stem])
+    assert {number for numbers in named for number in numbers if number} <= there
+    title = re.search(r"^# (.+)$", text, re.MULTILINE)[1]
+    assert f"## {notebook_path.stem}: {title}" in PAGE
