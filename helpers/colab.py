@@ -100,6 +100,8 @@ def write_badges(folder=REPOSITORY / "notebooks", readme=REPOSITORY / "README.md
                 source = re.sub(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)", badge(path.name), source)
             elif "set-up" in cell["metadata"].get("tags", []):
                 source = SET_UP.format(address=address())
+            else:  # notebook 05 has no helper to ask
+                source = re.sub(r'^ADDRESS = ".*"$', f'ADDRESS = "{address()}"', source, flags=re.MULTILINE)
             cell["source"] = source.splitlines(keepends=True)
         after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         if after != before:
