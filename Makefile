@@ -49,7 +49,7 @@ colab-check: $(STAMP) $(COLAB)/.installed  ## run every notebook, as committed, 
 
 browser-test: $(STAMP) site  ## look at the site and at JupyterLab with Chromium, at a phone's and a projector's width
 	"$(BIN)" -m pip install --disable-pip-version-check --quiet "playwright>=1.50"
-	"$(BIN)" -m pytest tests/browser
+	"$(BIN)" -m pytest tests/browser/check.py
 
 clean:  ## remove pages and caches; the environment and the data stay
 	rm -rf build .pytest_cache .ruff_cache .hypothesis helpers/__pycache__ tests/__pycache__
