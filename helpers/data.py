@@ -293,11 +293,15 @@ class Cifar10(Dataset):
 class ShuffledBatches(Sampler):
     """Yields the batches of one epoch, lists of ``(epoch, index)``, in an order that ``(seed, epoch)`` decides.
 
-    Set ``epoch`` before each pass. The last batch may be smaller: every image is seen once an epoch.
+    Set ``epoch`` before each pass. The last batch may be smaller: every image is seen once an epoch. With a ``share``
+    ``(i, n)`` these are the batches of process ``i`` of ``n``: of each batch every ``n``-th image, from the ``i``-th.
     """
 
-    def __init__(self, size, batch_size, seed=0):
-        self.size, self.batch_size, self.seed, self.epoch = size, batch_size, seed, 0
+    def __init__(self, size, batch_size, seed=0, share=(0, 1)):
+        self.size, self.batch_size, self.seed, self.share, self.epoch = size, batch_size, seed, share, 0
+        smallest = size % batch_size or batch_size
+        if smallest < share[1]:
+            raise ValueError(f"{share[1]} processes cannot share a batch of {smallest} images: change the batch size")
 
     def __len__(self):
         return -(-self.size // self.batch_size)
@@ -305,16 +309,17 @@ class ShuffledBatches(Sampler):
     def __iter__(self):
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
         for start in range(0, self.size, self.batch_size):
-            yield [(self.epoch, int(index)) for index in order[start : start + self.batch_size]]
+            batch = order[start : start + self.batch_size]
+            yield [(self.epoch, int(index)) for index in batch[self.share[0] :: self.share[1]]]
 
 
 def _as_served(batch):
     return batch  # Cifar10 serves whole batches already
 
 
-def train_loader(dataset, batch_size=128, seed=0, workers=0):
-    """Return a ``DataLoader`` over shuffled batches; set ``loader.batch_sampler.epoch`` before each epoch."""
-    return _loader(dataset, ShuffledBatches(len(dataset), batch_size, seed), workers)
+def train_loader(dataset, batch_size=128, seed=0, workers=0, share=(0, 1)):
+    """Return a ``DataLoader`` over ``ShuffledBatches``; set ``loader.batch_sampler.epoch`` before each epoch."""
+    return _loader(dataset, ShuffledBatches(len(dataset), batch_size, seed, share), workers)
 
 
 def test_loader(dataset, batch_size=500, workers=0):

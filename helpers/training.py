@@ -9,6 +9,7 @@ At the command line, where a finished run leaves ``record.json`` and ``weights.p
 
     python -m helpers.training --network session_net --epochs 62 --name session_62
 
+``torchrun --nproc-per-node 8 -m helpers.training …`` does it on eight GPUs (see ``helpers.distributed``).
 Notebook 06 shows the training step and the schedule before it uses this module.
 """
 
@@ -35,6 +36,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers import data
 from helpers.augment import PIPELINES, pipeline
+from helpers.distributed import ALONE, World
 from helpers.networks import NETWORKS, build, count_parameters
 from helpers.records import RUNS, epoch_line, sha256, write_record, write_whole
 
@@ -111,7 +113,8 @@ class Speed:
     @classmethod
     def best(cls, device, compile=True):
         """Return what is fastest on ``device``; ``compile`` only where a compiler is there."""
-        cores, half = os.cpu_count() or 1, reduced_precision(device)
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # set by torchrun: they share the machine's cores
+        cores, half = max((os.cpu_count() or 1) // processes, 1), reduced_precision(device)
         if device.type == "cuda":
             return cls(half, compile and torch.utils._triton.has_triton(), True, min(cores, 16))
         if device.type == "cpu":
@@ -142,11 +145,12 @@ def keep_freed_memory():
 # One epoch --------------------------------------------------------------------------------------------------------
 
 
-def train_epoch(network, batches, optimizer, scheduler, device, speed=Speed(), scaler=None, ema=None):
+def train_epoch(network, batches, optimizer, scheduler, device, speed=Speed(), scaler=None, ema=None, world=ALONE):
     """Train ``network`` once on every batch; return ``(mean loss over the images, correct, images)``.
 
     ``batches`` yields ``images (B, 32, 32, 3) uint8`` and ``labels (B,) int64``. ``scheduler`` steps once a batch.
-    ``scaler`` is a ``torch.amp.GradScaler`` for float16; ``ema`` an ``AveragedModel`` that follows the weights.
+    ``scaler`` is a ``torch.amp.GradScaler`` for float16; ``ema`` an ``AveragedModel`` that follows the weights;
+    ``world`` the processes that train together, each on its own ``batches``.
     Raises ``TrainingError`` if the loss is no longer a number.
     """
     network.train()
@@ -158,7 +162,7 @@ def train_epoch(network, batches, optimizer, scheduler, device, speed=Speed(), s
             logits = network(images)
             loss = F.cross_entropy(logits.float(), labels)
         optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
+        scaler.scale(world.share_of_loss(loss, len(labels))).backward()
         scaler.step(optimizer)
         scaler.update()
         scheduler.step()
@@ -167,12 +171,13 @@ def train_epoch(network, batches, optimizer, scheduler, device, speed=Speed(), s
         total += loss.detach() * len(labels)
         correct += (logits.detach().argmax(1) == labels).sum()
         count += len(labels)
-    mean = total.item() / count  # the one moment in an epoch at which the device is waited for
+    total, correct, count = world.sum(total, correct, count)
+    mean = total.item() / int(count)  # the one moment in an epoch at which the device is waited for
     if not math.isfinite(mean):
         raise TrainingError(
             f"the training loss is {mean}: lower the learning rate (--lr), or use float32 (--precision)"
         )
-    return mean, int(correct), count
+    return mean, int(correct), int(count)
 
 
 @torch.no_grad()
@@ -194,7 +199,11 @@ def evaluate(network, batches, device, speed=Speed()):
     ``loss`` is the mean over the images (not over the batches), ``confusion[true][predicted]`` counts images,
     ``accuracy`` and ``class_accuracy`` are in percent.
     """
-    logits, labels = predict(network, batches, device, speed)
+    return score(*predict(network, batches, device, speed))
+
+
+def score(logits, labels):
+    """Return what ``evaluate`` does, of ``logits (N, 10)`` and ``labels (N,)`` on the CPU."""
     confusion = torch.zeros(10, 10, dtype=torch.int64)
     confusion.index_put_((labels, logits.argmax(1)), torch.ones_like(labels), accumulate=True)
     correct, count = int(confusion.diagonal().sum()), len(labels)
@@ -212,7 +221,9 @@ def evaluate(network, batches, device, speed=Speed()):
 # A run ------------------------------------------------------------------------------------------------------------
 
 
-def fit(recipe, train_data, test_data, device=None, speed=None, report=None, checkpoint=None, resume=False):
+def fit(
+    recipe, train_data, test_data, device=None, speed=None, report=None, checkpoint=None, resume=False, world=ALONE
+):
     """Train ``recipe.network`` from its initial weights; return it, in evaluation mode, and its history.
 
     ``train_data`` and ``test_data`` are ``(images (N, 32, 32, 3) uint8, labels (N,) int64)``. ``report`` is called
@@ -220,27 +231,32 @@ def fit(recipe, train_data, test_data, device=None, speed=None, report=None, che
     after a start or a resumption also device and precision). With a
     ``checkpoint`` path the state is kept there after every epoch, and with ``resume`` a run goes on from it: on
     the CPU to the very weights of an uninterrupted run. The last epoch is evaluated in float32, the others as trained.
+    Where a ``world`` of processes trains together, each calls this; the first reports and writes.
 
     Raises ``TrainingError`` for a checkpoint that is damaged or of another run, and when the loss is not a number.
     """
     device = device or best_device()
     speed = speed or Speed.best(device)
     train_set = data.Cifar10(*train_data, pipeline(recipe.augment, recipe.seed))
-    train_batches = data.train_loader(train_set, recipe.batch_size, recipe.seed, speed.workers)
-    test_batches = data.test_loader(data.Cifar10(*test_data))
-    run = _Run(recipe, len(train_batches), device, speed)
+    share = (world.rank, world.size)
+    train_batches = data.train_loader(train_set, recipe.batch_size, recipe.seed, speed.workers, share)
+    test_batches = data.test_loader(data.Cifar10(*(part[world.rank :: world.size] for part in test_data)))
+    run = _Run(recipe, len(train_batches), device, speed, world)
     if checkpoint and resume:
         run.load(Path(checkpoint))
-    here = {"device": device_name(device), "precision": speed.precision}
+    if world.of_first(len(run.history)) != len(run.history):
+        raise TrainingError("the processes read different checkpoints: all machines must share the folder --runs")
+    here = {"device": f"{world.size} × " * (world.size > 1) + device_name(device), "precision": speed.precision}
     for epoch in range(len(run.history) + 1, recipe.epochs + 1):
         started = time.perf_counter()
-        torch.manual_seed(int(np.random.SeedSequence((recipe.seed, epoch)).generate_state(1)[0]))  # for dropout
+        stream = (recipe.seed, epoch, world.rank)[: 3 if world.rank else 2]  # for dropout
+        torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1)[0]))
         train_batches.batch_sampler.epoch = epoch
         lr = run.scheduler.get_last_lr()[0]
         loss, correct, count = run.train_epoch(train_batches)
         trained = time.perf_counter()
         last = epoch == recipe.epochs
-        test = evaluate(run.result, test_batches, device, Speed() if last else speed)
+        test = score(*world.gather(*predict(run.result, test_batches, device, Speed() if last else speed)))
         row = {
             "epoch": epoch,
             "lr": round(lr, 6),
@@ -256,9 +272,9 @@ def fit(recipe, train_data, test_data, device=None, speed=None, report=None, che
         if here:  # in the first row after every start: a run may be resumed on another device
             row, here = row | here, {}
         run.history.append(row)
-        if checkpoint:
+        if checkpoint and world.rank == 0:
             run.save(Path(checkpoint))
-        if report:
+        if report and world.rank == 0:
             report(row)
     return run.result.eval(), run.history
 
@@ -266,12 +282,14 @@ def fit(recipe, train_data, test_data, device=None, speed=None, report=None, che
 class _Run:
     """The state of a run: all that a checkpoint holds."""
 
-    def __init__(self, recipe, steps_per_epoch, device, speed):
-        self.recipe, self.device, self.speed, self.history = recipe, device, speed, []
+    def __init__(self, recipe, steps_per_epoch, device, speed, world=ALONE):
+        self.recipe, self.device, self.speed, self.world, self.history = recipe, device, speed, world, []
         torch.manual_seed(recipe.seed)
         memory_format = torch.channels_last if speed.channels_last else torch.contiguous_format
         self.network = build(recipe.network).to(device, memory_format=memory_format)
-        self.stepped = torch.compile(self.network, dynamic=False) if speed.compile else self.network
+        self.stepped = world.wrap(self.network)
+        if speed.compile:
+            self.stepped = torch.compile(self.stepped, dynamic=False)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
         )
@@ -297,9 +315,10 @@ class _Run:
         return self.ema.module if self.ema is not None else self.network
 
     def train_epoch(self, batches):
-        return train_epoch(
-            self.stepped, batches, self.optimizer, self.scheduler, self.device, self.speed, self.scaler, self.ema
-        )
+        parts = (self.optimizer, self.scheduler, self.device, self.speed, self.scaler, self.ema, self.world)
+        trained = train_epoch(self.stepped, batches, *parts)
+        self.world.average_buffers(self.network, *([self.ema] if self.ema else []))
+        return trained
 
     def parts(self):
         parts = {"network": self.network, "optimizer": self.optimizer, "scheduler": self.scheduler}
@@ -389,18 +408,19 @@ def parse(arguments=None):
 
 
 def main(arguments=None):
-    """Train as the command line says; write record and weights; return the record."""
+    """Train as the command line says; write record and weights; return the record (the first process, of several)."""
     options = parse(arguments)
     fields = {field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)}
     recipe = Recipe(**fields)
     name = options.name or f"{recipe.network}_{recipe.epochs}"
-    device = torch.device(options.device) if options.device else best_device()
-    speed = Speed.best(device, options.compile)
+    world, device = World.join(torch.device(options.device) if options.device else best_device())
+    speed = world.of_first(Speed.best(device, options.compile))  # what one process measured holds for all
     if options.precision:
         speed = dataclasses.replace(speed, precision=options.precision)
     if options.workers is not None:
         speed = dataclasses.replace(speed, workers=options.workers)
-    train_data = data.load_cifar10(True, options.data)
+    with world.first_goes_first():
+        train_data = data.load_cifar10(True, options.data)
     if options.validate:
         train_data, test_data = data.split(*train_data)
     else:
@@ -410,10 +430,13 @@ def main(arguments=None):
     checkpoint = options.runs / name / "checkpoint.pt"
     if checkpoint.exists() and not options.resume:
         raise TrainingError(f"{checkpoint} is there from an interrupted run: add --resume to go on, or delete it")
-    print(
-        f"{name}: {recipe.network}, {len(train_data[1]):,} training images, {device_name(device)}, {speed.precision}",
-        flush=True,
-    )
+    if world.rank == 0:
+        print(
+            f"{name}: {recipe.network}, {len(train_data[1]):,} training images, {device_name(device)}, "
+            f"{speed.precision}; a step is {recipe.batch_size} images on {world.size} process(es), "
+            f"highest learning rate {recipe.lr}",
+            flush=True,
+        )
     network, history = fit(
         recipe,
         train_data,
@@ -423,7 +446,11 @@ def main(arguments=None):
         report=lambda row: print(f"{epoch_line(row, recipe.epochs)}  {row['seconds']:.1f} s", flush=True),
         checkpoint=checkpoint,
         resume=options.resume,
+        world=world,
     )
+    world.leave()
+    if world.rank:
+        return None
     command = shlex.join(
         ["python", "-m", "helpers.training", *_public(sys.argv[1:] if arguments is None else arguments)]
     )
