@@ -1,14 +1,26 @@
-"""How fast training is here, beside a plain pipeline: ``python -m helpers.bench`` (``make bench``).
+"""How fast training is here, part by part, beside a plain pipeline: ``python -m helpers.bench`` (``make bench``).
 
 The plain pipeline is what a first version would have: each image a PIL picture, augmented and normalised in one of two
 workers, float32, pixels channel by channel, and the loss read after every step. Ours is ``helpers.training`` with
-``Speed.best``. Both train ``session_net`` at batch 128 on the sample's images, side by side in one run; each figure is
-the median of some repeats.
+``Speed.best``. Both train ``session_net`` on the sample's images.
+
+What is compared is called in turns, so that a disturbance of the machine hits all alike; a figure is the median over
+the rounds, its spread the distance of the quartiles. (The plain pipeline comes first: our way with memory,
+``keep_freed_memory``, holds for the rest of a process.) ``--quick`` takes less than a minute on two free cores and
+leaves out torch.compile; ``--json FILE`` keeps everything that was measured. Notebook 10 explains the parts.
 """
 
 import argparse
+import dataclasses
+import datetime
+import json
+import os
+import platform
 import statistics
+import sys
 import time
+from importlib.metadata import version
+from pathlib import Path
 
 import albumentations as A
 import numpy as np
@@ -17,12 +29,68 @@ import torch.nn.functional as F
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from helpers import data
+from helpers import data, training
 from helpers.augment import PIPELINES, pipeline
+from helpers.cost import network_cost
 from helpers.networks import session_net
-from helpers.training import Recipe, Speed, best_device, device_name, keep_freed_memory, train_epoch
+from helpers.training import Recipe, Speed
 
 BATCH = 128
+
+
+# Measuring --------------------------------------------------------------------------------------------------------
+
+
+def wait_for(device):
+    """Wait until ``device`` has done all that it was told to: a GPU takes orders and works later."""
+    if device.type in ("cuda", "mps"):
+        getattr(torch, device.type).synchronize()
+
+
+def in_turns(works, device, rounds):
+    """Return ``{name: [seconds, …]}`` of the functions ``{name: function}``, called in turns ``rounds`` times.
+
+    One more round goes before, to warm up, and does not count.
+    """
+    times = {name: [] for name in works}
+    for _ in range(rounds + 1):
+        for name, work in works.items():
+            wait_for(device)
+            started = time.perf_counter()
+            work()
+            wait_for(device)
+            times[name].append(time.perf_counter() - started)
+    return {name: taken[1:] for name, taken in times.items()}
+
+
+def summary(seconds, images):
+    """Return what is kept of the ``seconds`` that ``images`` images took, round by round."""
+    middle = statistics.median(seconds)
+    low, _, high = statistics.quantiles(seconds, method="inclusive") if len(seconds) > 1 else (middle,) * 3
+    return {
+        "images": images,
+        "seconds": [round(value, 6) for value in seconds],
+        "median_seconds": round(middle, 6),
+        "spread_percent": round(100 * (high - low) / middle, 1),
+        "images_per_second": round(images / middle, 1),
+    }
+
+
+def matmul_peak(device, precision="float32", sides=None):
+    """Return the GFLOP/s of the fastest large matrix product on ``device``: the most that a network could reach."""
+    rates = []
+    for side in sides or ((512, 1024, 2048) if device.type == "cpu" else (4096, 8192)):
+        a, b = torch.randn(2, side, side, device=device).to(getattr(torch, precision))
+        rates.append(2 * side**3 / min(in_turns({0: lambda a=a, b=b: a @ b}, device, 5)[0]) / 1e9)
+    return max(rates)
+
+
+def training_flops(network):
+    """Return the FLOPs that training on one image takes: forward 2 for each MAC, backward twice that."""
+    return 6 * network_cost(network).total.macs
+
+
+# The plain pipeline and ours ---------------------------------------------------------------------------------------
 
 
 class PlainImages(Dataset):
@@ -40,83 +108,200 @@ class PlainImages(Dataset):
         return self.transform(image=np.array(picture))["image"], int(self.labels[index])
 
 
-def plain_epoch(network, batches, optimizer, device):
-    """Train on every batch in float32; the loss is read after each step, as a progress bar would."""
-    network.train()
-    for images, labels in batches:
-        images, labels = images.to(device), labels.to(device)
-        loss = F.cross_entropy(network(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss.item()
+def plain_loader(images, labels, workers=2):
+    """Return the plain pipeline's ``DataLoader``; its workers are started anew for each epoch, as is the default."""
+    return DataLoader(PlainImages(images, labels), BATCH, shuffle=True, num_workers=workers)
 
 
-def seconds(function, device, repeats):
-    """Return the median time of one call in seconds, after one call that does not count."""
-    times = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        function()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])
-
-
-def plain(images, labels, device, repeats):
-    """Return images a second of the plain pipeline: of the steps alone, and of an epoch with augmentation."""
-    network = session_net().to(device)
+def plain_trainer(device):
+    """Return a function that trains on batches in float32 and reads the loss after each, as a progress bar would."""
+    network = session_net().to(device).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, nesterov=True)
-    loader = DataLoader(PlainImages(images, labels), BATCH, shuffle=True, num_workers=2, drop_last=True)
-    ready = list(loader)
-    step = seconds(lambda: plain_epoch(network, ready, optimizer, device), device, repeats)
-    epoch = seconds(lambda: plain_epoch(network, loader, optimizer, device), device, repeats)
-    count = len(ready) * BATCH
-    return count / step, count / epoch
+
+    def train(batches):
+        for images, labels in batches:
+            images, labels = images.to(device), labels.to(device)
+            loss = F.cross_entropy(network(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    return train
 
 
-def ours(images, labels, device, speed, repeats):
-    """Return images a second of ``helpers.training``: of the steps alone, and of an epoch with augmentation."""
+def trainer(device, speed):
+    """Return a function that trains on batches as ``helpers.training`` does, and the network that it trains."""
     memory_format = torch.channels_last if speed.channels_last else torch.contiguous_format
     network = session_net().to(device, memory_format=memory_format)
-    network = torch.compile(network, dynamic=False) if speed.compile else network
+    stepped = torch.compile(network, dynamic=False) if speed.compile else network
     optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
     scaler = torch.amp.GradScaler(device.type, enabled=speed.precision == "float16")
-    dataset = data.Cifar10(images, labels, pipeline(Recipe().augment))
-    loader = data.train_loader(dataset, BATCH, workers=speed.workers)
+    parts = (optimizer, schedule, device, speed, scaler)
+    return (lambda batches: training.train_epoch(stepped, batches, *parts)), network
+
+
+def our_loader(images, labels, workers, batch_size=BATCH):
+    """Return the ``DataLoader`` of ``helpers.training``, with its augmentation."""
+    return data.train_loader(data.Cifar10(images, labels, pipeline(Recipe().augment)), batch_size, workers=workers)
+
+
+def choices(device, compile=True):
+    """Return ``{name: Speed}``: one choice after the other, and at the end what is best here."""
+    half, best = training.reduced_precision(device), Speed.best(device, compile)
+    found = {"float32": Speed(channels_last=False), "+ channels-last": Speed()}
+    if half:
+        found[f"+ {half}"] = Speed(half)
+    if best.compile:
+        found["+ compile"] = dataclasses.replace(best, workers=0)
+    return found
+
+
+# The suite --------------------------------------------------------------------------------------------------------
+
+
+def measure(device, images, labels, rounds, quick=False):
+    """Return ``{part: {name: summary}}`` of the parts data, step, batch size, epoch and evaluation."""
+    count, best = len(labels), Speed.best(device, compile=not quick)
+
+    def timed(works, size=count):
+        return {name: summary(seconds, size) for name, seconds in in_turns(works, device, rounds).items()}
+
+    train, loader = plain_trainer(device), plain_loader(images, labels)
     ready = list(loader)
+    plain = timed({"step": lambda: train(ready), "epoch": lambda: train(loader)})
+    plain["data"] = timed({"data": lambda: [None for _ in loader]})["data"]
+    if device.type == "cpu":
+        training.keep_freed_memory()
 
-    def epoch(batches):
-        train_epoch(network, batches, optimizer, schedule, device, speed, scaler)
+    counts = sorted({0, 1, 2, best.workers, *([] if quick else [min(os.cpu_count() or 1, 16)])})
+    loaders = {f"{workers} workers": our_loader(images, labels, workers) for workers in counts}
+    works = {name: (lambda loader=loader: [None for _ in loader]) for name, loader in loaders.items()}
+    parts = {"data": {"plain, 2 workers": plain["data"]} | timed(works)}
 
-    return (
-        len(images) / seconds(lambda: epoch(ready), device, repeats),
-        len(images) / seconds(lambda: epoch(loader), device, repeats),
-    )
+    ready = list(loaders["0 workers"])
+    trainers = {name: trainer(device, speed)[0] for name, speed in choices(device, not quick).items()}
+    works = {name: (lambda train=train: train(ready)) for name, train in trainers.items()}
+    parts["step"] = {"plain": plain["step"]} | timed(works)
+
+    train, network = trainer(device, dataclasses.replace(best, compile=False))
+    sizes = (32, 128, 512) if device.type == "cpu" else (32, 128, 512, 2048, 8192)
+    sizes = [size for size in sizes if size <= count]
+    repeated = {f"batch {size}": _repeated(ready, size, count) for size in sizes}
+    works = {name: (lambda batches=batches: train(batches)) for name, batches in repeated.items()}
+    parts["batch size"] = timed(works)
+
+    train, network = trainer(device, best)
+    loader = loaders[f"{best.workers} workers"]
+    works = {"ours": lambda: train(loader), "ours, its steps alone": lambda: train(ready)}
+    parts["epoch"] = {"plain": plain["epoch"]} | timed(works)
+
+    tests = data.test_loader(data.Cifar10(images, labels))
+    precisions = {speed.precision: speed for speed in (Speed(), best)}
+    works = {
+        name: (lambda speed=speed: training.evaluate(network, tests, device, speed))
+        for name, speed in precisions.items()
+    }
+    parts["evaluation"] = timed(works)
+    return parts
+
+
+def _repeated(batches, size, count):
+    """Return ``count`` images of ``batches``, in whole batches of ``size``."""
+    images, labels = (torch.cat(column)[:size] for column in zip(*batches, strict=True))
+    return [(images, labels)] * max(count // size, 1)
+
+
+def ratios(parts, peaks, precision):
+    """Return the figures that follow from ``parts`` and the matrix products' ``peaks {precision: GFLOP/s}``."""
+    pace = {part: {name: row["images_per_second"] for name, row in rows.items()} for part, rows in parts.items()}
+    ours, steps = pace["epoch"]["ours"], pace["epoch"]["ours, its steps alone"]
+    reached = steps * training_flops(session_net()) / 1e9
+    return {
+        "step, ours / plain": steps / pace["step"]["plain"],
+        "epoch, ours / plain": ours / pace["epoch"]["plain"],
+        **{
+            f"step, {name} / plain": rate / pace["step"]["plain"]
+            for name, rate in pace["step"].items()
+            if name != "plain"
+        },
+        "epoch / its steps alone, in time": steps / ours,
+        "share of an epoch in which the device waits": max(0.0, 1 - ours / steps),
+        "GFLOP/s of the steps": reached,
+        "share of the matrix product's peak": reached / peaks[precision],
+        "seconds for 50,000 training and 10,000 test images": 50_000 / ours + 10_000 / pace["evaluation"][precision],
+    }
+
+
+def memory():
+    """Return the most memory that this process held, in GB, on the CPU and on a GPU; None where it cannot be asked."""
+    held = {"cpu": None, "cuda": torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else None}
+    if os.name == "posix":
+        import resource  # not on Windows
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        held["cpu"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return held
+
+
+def suite(device, rounds=5, batches=20, quick=False):
+    """Measure everything on ``device`` and return it as a dictionary that JSON can hold."""
+    images, labels = data.load_cifar10(True, data.SAMPLE)
+    chosen = np.arange(batches * BATCH) % len(labels)
+    speed = Speed.best(device, compile=not quick)
+    peaks = {
+        name: matmul_peak(device, name) for name in ("float32", training.reduced_precision(device)) if name is not None
+    }
+    parts = measure(device, images[chosen], labels[chosen], rounds, quick)
+    return {
+        "device": training.device_name(device),
+        "date": datetime.date.today().isoformat(),
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in ("torch", "torchvision", "albumentations", "numpy")},
+        "threads": torch.get_num_threads(),
+        "quick": quick,
+        "rounds": rounds,
+        "batch_size": BATCH,
+        "speed": dataclasses.asdict(speed),
+        "peak_gflops": peaks,
+        "parts": parts,
+        "ratios": ratios(parts, peaks, speed.precision),
+        "memory_gb": memory(),
+    }
+
+
+def report(result):
+    """Return what ``suite`` measured as text."""
+    lines = [
+        f"{result['device']}; torch {result['versions']['torch']}, {result['threads']} threads",
+        f"ours: {result['speed']}",
+    ]
+    lines += [f"matrix product, {name:9} {peak:10,.0f} GFLOP/s" for name, peak in result["peak_gflops"].items()]
+    for part, rows in result["parts"].items():
+        lines.append(f"{part:24} images/s   spread")
+        for name, row in rows.items():
+            lines.append(f"  {name:22} {row['images_per_second']:8,.0f}  {row['spread_percent']:5.0f} %")
+    lines += [f"{value:10.2f}  {name}" for name, value in result["ratios"].items()]
+    held = ", ".join(f"{value:.1f} GB ({where})" for where, value in result["memory_gb"].items() if value)
+    return "\n".join([*lines, f"memory: {held or 'not known here'}"])
 
 
 def main(arguments=None):
-    """Measure both and print images a second and their ratios."""
+    """The command line: measure, print, and keep the result where ``--json`` says."""
     parser = argparse.ArgumentParser(prog="python -m helpers.bench", description="How fast is training here?")
-    parser.add_argument("--repeats", type=int, default=5, help="how often each is measured")
-    parser.add_argument("--batches", type=int, default=30, help="batches of 128 images in an epoch")
+    parser.add_argument("--quick", action="store_true", help="under a minute: few batches, no torch.compile")
+    parser.add_argument("--rounds", type=int, default=None, help="how often each is measured (default: 5; quick: 2)")
+    parser.add_argument("--batches", type=int, default=None, help="batches of 128 images (default: 20; quick: 2)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep all that was measured in FILE")
+    parser.add_argument("--device", default=None, help="cuda, mps or cpu (default: the fastest there is)")
     options = parser.parse_args(arguments)
-    device = best_device()
-    speed = Speed.best(device)
-    images, labels = data.load_cifar10(True, data.SAMPLE)
-    chosen = np.arange(options.batches * BATCH) % len(images)
-    images, labels = images[chosen], labels[chosen]
-    print(f"{device_name(device)}; {speed}")
-    plain_step, plain_whole = plain(images, labels, device, options.repeats)
-    if device.type == "cpu":
-        keep_freed_memory()  # for the rest of this process, so after the plain pipeline
-    our_step, our_whole = ours(images, labels, device, speed, options.repeats)
-    print("                              plain        here   ratio")
-    print(f"training steps alone     {plain_step:6.0f}/s    {our_step:6.0f}/s   {our_step / plain_step:.2f}×")
-    print(f"epoch with augmentation  {plain_whole:6.0f}/s    {our_whole:6.0f}/s   {our_whole / plain_whole:.2f}×")
-    print(f"here, an epoch takes {our_step / our_whole:.2f} times as long as its steps alone")
+    device = torch.device(options.device) if options.device else training.best_device()
+    few = (2, 2) if options.quick else (5, 20)
+    result = suite(device, options.rounds or few[0], options.batches or few[1], options.quick)
+    print(report(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
