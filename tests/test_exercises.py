@@ -38,6 +38,8 @@ def names(source):
             changed.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             changed |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+            if (getattr(node, "module", None) or "").startswith("helpers"):
+                read.add("FULL")  # what the set-up cell leaves, which is needed to find the helpers
         elif isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
             changed |= {name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)}
     return read, changed
@@ -117,3 +119,9 @@ def test_finds_wrong_solutions_and_lax_checks(course):
 def test_executes_only_what_an_exercise_builds_on():
     sources = ["import numpy as np", "a = np.ones(3)", "b = train(a)", "a[0] = 5", "def twice(x):\n    return 2 * x"]
     assert needed(sources, "answer = twice(a.sum())") == [sources[0], sources[1], sources[3], sources[4]]
+
+
+def test_executes_the_set_up_cell_where_a_helper_is_imported():
+    sources = ["FULL, DATA = set_up()", "from helpers import analysis", "import numpy as np"]
+    assert needed(sources, "answer = analysis.mcnemar(1, 2)") == sources[:2]
+    assert needed(sources, "answer = np.ones(3)") == sources[2:]
