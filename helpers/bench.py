@@ -245,7 +245,7 @@ def memory():
     return held
 
 
-def suite(device, rounds=5, batches=20, quick=False):
+def suite(device, rounds=5, batches=8, quick=False):
     """Measure everything on ``device`` and return it as a dictionary that JSON can hold."""
     images, labels = data.load_cifar10(True, data.SAMPLE)
     chosen = np.arange(batches * BATCH) % len(labels)
@@ -292,12 +292,12 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.bench", description="How fast is training here?")
     parser.add_argument("--quick", action="store_true", help="under a minute: few batches, no torch.compile")
     parser.add_argument("--rounds", type=int, default=None, help="how often each is measured (default: 5; quick: 2)")
-    parser.add_argument("--batches", type=int, default=None, help="batches of 128 images (default: 20; quick: 2)")
+    parser.add_argument("--batches", type=int, default=None, help="batches of 128 images (default: 8; quick: 2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all that was measured in FILE")
     parser.add_argument("--device", default=None, help="cuda, mps or cpu (default: the fastest there is)")
     options = parser.parse_args(arguments)
     device = torch.device(options.device) if options.device else training.best_device()
-    few = (2, 2) if options.quick else (5, 20)
+    few = (2, 2) if options.quick else (5, 8)
     result = suite(device, options.rounds or few[0], options.batches or few[1], options.quick)
     print(report(result))
     if options.json:

@@ -9,6 +9,7 @@ https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
 import argparse
+import functools
 import hashlib
 import os
 import pickle
@@ -350,9 +351,15 @@ def to_device(images, labels, device):
     """
     images = images.to(device, non_blocking=True).permute(0, 3, 1, 2)
     labels = labels.to(device, non_blocking=True)
-    mean = torch.tensor(MEAN, device=device).view(3, 1, 1) * 255
-    std = torch.tensor(STD, device=device).view(3, 1, 1) * 255
+    mean, std = _mean_and_std(device)
     return (images - mean) / std, labels
+
+
+@functools.cache
+def _mean_and_std(device):
+    """Return ``MEAN`` and ``STD``, in 0 to 255, ``(3, 1, 1)`` each, on ``device``: copied once, a copy stops a GPU."""
+    with torch.inference_mode(False):
+        return tuple(torch.tensor(values, device=device).view(3, 1, 1) * 255 for values in (MEAN, STD))
 
 
 def split(images, labels, held_out=5000, seed=0):

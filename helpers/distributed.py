@@ -75,7 +75,7 @@ class World:
         """
         if self.size == 1:
             return loss
-        images = torch.tensor(float(count), device=loss.device)
+        images = torch.full((), float(count), device=loss.device)  # filled there: a copy would stop a GPU
         dist.all_reduce(images)
         return loss * (count * self.size / images)
 
