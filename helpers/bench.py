@@ -148,13 +148,13 @@ def our_loader(images, labels, workers, batch_size=BATCH):
 
 
 def choices(device, compile=True):
-    """Return ``{name: Speed}``: one choice after the other, and at the end what is best here."""
+    """Return ``{name: Speed}``: one choice after the other, and at the end what is best here, compiled."""
     half, best = training.reduced_precision(device), Speed.best(device, compile)
     found = {"float32": Speed(channels_last=False), "+ channels-last": Speed()}
     if half:
         found[f"+ {half}"] = Speed(half)
     if best.compile:
-        found["+ compile"] = dataclasses.replace(best, workers=0)
+        found[f"{best.precision}, compiled"] = dataclasses.replace(best, workers=0)
     return found
 
 
