@@ -7,6 +7,10 @@ from torch import nn
 from helpers.networks import (
     KIND_WIDTHS,
     NETWORKS,
+    STEPS,
+    SeparableUnit,
+    better_net,
+    build,
     count_parameters,
     kind_net,
     less_weighted_net,
@@ -94,23 +98,70 @@ def test_only_the_last_convolution_has_a_bias_and_no_batchnorm():
         assert not any(isinstance(layer, (nn.MaxPool2d, nn.Dropout)) for layer in network.modules())
 
 
-@pytest.mark.parametrize("pooled, field", [(False, 31), (True, 35)])
-def test_receptive_field_by_gradient(pooled, field):
-    """With positive weights nothing cancels: one output reaches 31×31 pixels, the pooled one 35×35."""
-    network = session_net().double().eval()
+def reached_by_gradient(features, side, size=1):
+    """Return how many rows of an image of ``side``² pixels reach the middle ``size``×``size`` outputs of ``features``.
+
+    With positive weights nothing cancels; kernels that add up to 1 keep gates, which multiply, from growing without
+    end. The square that is reached must lie inside the image.
+    """
+    features = features.double().eval()
     with torch.no_grad():
-        for parameter in network.parameters():
+        for parameter in features.parameters():
             parameter.abs_().add_(0.01)
-    features = network[:4]  # the blocks
-    image = torch.ones(1, 3, 97, 97, dtype=torch.double, requires_grad=True)
+            if parameter.dim() > 1:
+                parameter /= parameter.sum((1, 2, 3), keepdim=True)
+    image = torch.ones(1, 3, side, side, dtype=torch.double, requires_grad=True)
     output = features(image)
-    middle = output.shape[-1] // 2
-    taken = output[0, 0, middle - 1 : middle + 2, middle - 1 : middle + 2] if pooled else output[0, 0, middle, middle]
-    taken.sum().backward()
+    middle = slice(output.shape[-1] // 2 - size // 2, output.shape[-1] // 2 + size // 2 + 1)
+    output[0, 0, middle, middle].sum().backward()
     reached = image.grad.abs().sum((0, 1)) > 0
     rows, columns = reached.any(1).nonzero().flatten(), reached.any(0).nonzero().flatten()
-    assert len(rows) == len(columns) == field
-    assert rows[-1] - rows[0] == columns[-1] - columns[0] == field - 1 and 0 < rows[0] and rows[-1] < 96
+    assert len(rows) == len(columns) == rows[-1] - rows[0] + 1 == columns[-1] - columns[0] + 1
+    assert 0 < rows[0] and rows[-1] < side - 1
+    return len(rows)
+
+
+@pytest.mark.parametrize("pooled, field", [(False, 31), (True, 35)])
+def test_receptive_field_by_gradient(pooled, field):
+    """One output reaches 31×31 pixels, the pooled one 35×35."""
+    assert reached_by_gradient(session_net()[:4], 97, 3 if pooled else 1) == field
+
+
+def test_better_net_meets_every_condition_of_the_assignment():
+    network = better_net()
+    assert count_parameters(network) <= 187_418
+    assert [name for name, _ in network.named_children()] == ["block1", "block2", "block3", "block4", "output"]
+    layers = list(network.modules())
+    assert not any(isinstance(layer, (nn.MaxPool2d, nn.AvgPool2d)) for layer in layers)
+    assert [isinstance(layer, nn.AdaptiveAvgPool2d) for layer in network.output] == [True, False, False]
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    assert any(layer.dilation != (1, 1) for layer in convolutions)
+    pairs = zip(convolutions, convolutions[1:], strict=False)
+    assert any(a.groups == a.in_channels > 1 and b.kernel_size == (1, 1) and b.groups == 1 for a, b in pairs)
+    assert reached_by_gradient(network[:4], 257) == 141 > 44
+
+
+def test_the_steps_towards_better_net_cost_about_the_same():
+    """Each changes one thing, and none is fewer parameters or multiply-adds: what a step gains, the change gained."""
+    steps = [build(f"better_{step}") for step in STEPS] + [better_net()]
+    assert all(0.96 < count_parameters(step) / count_parameters(better_net()) <= 1 for step in steps)
+
+
+def test_separable_unit_by_hand():
+    """On one pixel a depthwise kernel is its middle tap, so the whole unit is a few products of matrices."""
+    torch.manual_seed(0)
+    unit = SeparableUnit(8).eval()
+    x = torch.randn(2, 8, 1, 1)
+    assert torch.equal(unit(x), x)  # its last BatchNorm starts at zero
+    nn.init.ones_(unit.last_norm.weight)
+    taps = [torch.ones(2)] + [
+        layer.weight[:, 0, layer.kernel_size[0] // 2, layer.kernel_size[0] // 2] for layer in unit.depthwise[1:]
+    ]
+    scale = (1 + 1e-5) ** -0.5  # a fresh BatchNorm in evaluation
+    y = scale * torch.cat(taps) * x.flatten(1)
+    gate, value = (y @ unit.widen.weight.flatten(1).T + unit.widen.bias).chunk(2, dim=1)
+    y = scale * (gate * torch.sigmoid(gate) * value) @ unit.narrow.weight.flatten(1).T
+    assert torch.allclose(unit(x).flatten(1), x.flatten(1) + y, atol=1e-6)
 
 
 def test_kind_nets_differ_in_the_four_inner_layers_alone():
