@@ -4,7 +4,9 @@ A record says how the weights came about and what they reach, so that every figu
 can be read from it. Fields: see ``REQUIRED``.
 """
 
+import csv
 import hashlib
+import io
 import json
 import os
 from pathlib import Path
@@ -104,5 +106,26 @@ def with_results(text, runs=RUNS):
     return f"{before}{BEGIN}\n{results_table(runs)}\n{END}{after}"
 
 
+# The log of the experiments for the better network -------------------------------------------------------------------
+
+COLUMNS = ("experiment", "network", "parameters", "macs", "epochs", "lr", "augment", "ema", "teacher", "seed")
+MEASURED = ("validation_accuracy", "seconds", "device")
+
+
+def experiments_csv(runs=RUNS):
+    """Return every run in ``runs/experiments`` as a row of comma-separated values, the highest accuracy first."""
+    records = [
+        read_record(path.parent.name, path.parent.parent) for path in Path(runs).glob("experiments/*/record.json")
+    ]
+    text = io.StringIO()
+    table = csv.DictWriter(text, COLUMNS + MEASURED, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    for record in sorted(records, key=lambda record: (-record["test"]["accuracy"], record["name"])):
+        accuracy = round(record["test"]["accuracy"], 2)
+        table.writerow(record["recipe"] | record | {"experiment": record["name"], "validation_accuracy": accuracy})
+    return text.getvalue()
+
+
 if __name__ == "__main__":
+    (RUNS / "experiments.csv").write_text(experiments_csv(), encoding="utf-8")
     README.write_text(with_results(README.read_text(encoding="utf-8")), encoding="utf-8")

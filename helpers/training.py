@@ -36,8 +36,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers import data
 from helpers.augment import PIPELINES, pipeline
+from helpers.cost import network_cost
+from helpers.distillation import Distillation, cross_entropy
 from helpers.distributed import ALONE, World
-from helpers.networks import NETWORKS, build, count_parameters
+from helpers.networks import NETWORKS, build, count_parameters, load_pretrained
 from helpers.records import RUNS, epoch_line, sha256, write_record, write_whole
 
 
@@ -54,6 +56,7 @@ class Recipe:
     weight_decay: float = 5e-4
     augment: str = "gentle"  # a name in helpers.augment.PIPELINES
     ema: float = 0.0  # decay a step of the exponential moving average of the weights; 0: none
+    teacher: str | None = None  # a run in notebooks/runs whose network's answers are learned beside the labels
     seed: int = 0
 
     def __post_init__(self):
@@ -145,12 +148,24 @@ def keep_freed_memory():
 # One epoch --------------------------------------------------------------------------------------------------------
 
 
-def train_epoch(network, batches, optimizer, scheduler, device, speed=Speed(), scaler=None, ema=None, world=ALONE):
+def train_epoch(
+    network,
+    batches,
+    optimizer,
+    scheduler,
+    device,
+    speed=Speed(),
+    scaler=None,
+    ema=None,
+    world=ALONE,
+    criterion=cross_entropy,
+):
     """Train ``network`` once on every batch; return ``(mean loss over the images, correct, images)``.
 
     ``batches`` yields ``images (B, 32, 32, 3) uint8`` and ``labels (B,) int64``. ``scheduler`` steps once a batch.
     ``scaler`` is a ``torch.amp.GradScaler`` for float16; ``ema`` an ``AveragedModel`` that follows the weights;
-    ``world`` the processes that train together, each on its own ``batches``.
+    ``world`` the processes that train together, each on its own ``batches``; ``criterion`` the loss, a function of
+    images, logits and labels (see ``helpers.distillation``).
     Raises ``TrainingError`` if the loss is no longer a number.
     """
     network.train()
@@ -160,7 +175,7 @@ def train_epoch(network, batches, optimizer, scheduler, device, speed=Speed(), s
         images, labels = data.to_device(images, labels, device)
         with speed.autocast(device):
             logits = network(images)
-            loss = F.cross_entropy(logits.float(), labels)
+            loss = criterion(images, logits.float(), labels)
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(world.share_of_loss(loss, len(labels))).backward()
         scaler.step(optimizer)
@@ -306,6 +321,9 @@ class _Run:
         if recipe.ema:
             average = get_ema_multi_avg_fn(recipe.ema)
             self.ema = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
+        self.criterion = cross_entropy
+        if recipe.teacher:
+            self.criterion = Distillation(load_pretrained(recipe.teacher).to(device, memory_format=memory_format))
         if device.type == "cpu":
             keep_freed_memory()
 
@@ -316,7 +334,7 @@ class _Run:
 
     def train_epoch(self, batches):
         parts = (self.optimizer, self.scheduler, self.device, self.speed, self.scaler, self.ema, self.world)
-        trained = train_epoch(self.stepped, batches, *parts)
+        trained = train_epoch(self.stepped, batches, *parts, self.criterion)
         self.world.average_buffers(self.network, *([self.ema] if self.ema else []))
         return trained
 
@@ -352,11 +370,8 @@ class _Run:
         recipe = dataclasses.asdict(self.recipe)
         if not isinstance(state, dict) or "recipe" not in state:
             raise TrainingError(f"{candidate} is no checkpoint of this course: move it away, or choose another --name")
-        changed = [
-            f"{key} {state['recipe'].get(key)} there, {recipe[key]} here"
-            for key in recipe
-            if state["recipe"].get(key) != recipe[key]
-        ]
+        there = dataclasses.asdict(Recipe()) | state["recipe"]  # a field younger than the checkpoint had its default
+        changed = [f"{key} {there[key]} there, {recipe[key]} here" for key in recipe if there[key] != recipe[key]]
         if changed:
             raise TrainingError(
                 f"{candidate} belongs to another run ({'; '.join(changed)}): delete it, or choose another --name"
@@ -389,6 +404,7 @@ def parse(arguments=None):
     add("--weight-decay", type=float, default=recipe.weight_decay, help="pull of the weights towards zero")
     add("--augment", choices=sorted(PIPELINES), default=recipe.augment, help="which pipeline of helpers/augment.py")
     add("--ema", type=float, default=recipe.ema, help="decay of the moving average of the weights; 0 is none")
+    add("--teacher", default=recipe.teacher, help="name of a finished run to learn from, beside the labels")
     add("--seed", type=int, default=recipe.seed, help="decides initial weights, order and augmentation")
     add("--name", default=None, help="name of the run; NETWORK_EPOCHS unless given")
     add("--data", default=None, help="folder or archive to read CIFAR-10 from (default: CIFAR10_DIR, else a download)")
@@ -488,6 +504,7 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
         "command": command,
         "network": recipe.network,
         "parameters": count_parameters(network),
+        "macs": network_cost(network).total.macs,
         "recipe": dataclasses.asdict(recipe) | {"optimizer": "SGD, Nesterov", "schedule": "OneCycle, cosine to zero"},
         "seed": recipe.seed,
         "data": source,

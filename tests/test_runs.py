@@ -1,5 +1,7 @@
 """The committed runs: the weights reach what the record says, and the README and the notebooks say the same."""
 
+import csv
+import io
 import json
 import re
 
@@ -101,6 +103,16 @@ def test_readme_shows_the_results_of_the_records():
     text = records.README.read_text(encoding="utf-8")
     assert records.with_results(text) == text, "run python -m helpers.records"
     assert f"| **{read_record('session_62')['test']['accuracy']:.2f}** |" in text
+
+
+def test_experiments_are_one_row_each_the_best_first(tmp_path):
+    best, other = read_record("session_62"), read_record("no_augmentation")
+    for name, record in (("other", other), ("best, so far", best)):
+        records.write_record(record | {"name": name, "macs": 5}, tmp_path / "experiments")
+    first, second = csv.DictReader(io.StringIO(records.experiments_csv(tmp_path)))
+    assert (first["experiment"], second["experiment"]) == ("best, so far", "other")
+    assert (first["network"], first["macs"], first["epochs"], first["lr"]) == ("session_net", "5", "62", "0.1")
+    assert float(first["validation_accuracy"]) == best["test"]["accuracy"] and first["device"] == best["device"]
 
 
 def test_record_is_written_and_read_back(tmp_path):

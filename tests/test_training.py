@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers import data, training
+from helpers.distillation import Distillation
 from helpers.networks import build, load_pretrained
 from helpers.records import read_record
 from helpers.training import Recipe, Speed, TrainingError, evaluate, fit
@@ -191,6 +192,41 @@ def test_average_of_the_weights_follows_its_formula(few):
     run.train_epoch(batches)
     assert len(seen) == 2
     assert torch.allclose(run.ema.module[0].weight, 0.5 * seen[0] + 0.5 * seen[1])
+
+
+def test_distillation_is_its_formula():
+    """Against probabilities written out for two images and a teacher that always gives the same answer."""
+    answer = torch.tensor([[3.0, 1.0] + [0.0] * 8])
+    teacher = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 4, 10))
+    torch.nn.init.zeros_(teacher[1].weight)
+    teacher[1].bias.data = answer[0]
+    loss_of = Distillation(teacher, weight=0.25, temperature=2.0)
+    logits = torch.tensor([[2.0, 0.0] + [1.0] * 8, [0.5] * 10], requires_grad=True)
+    labels = torch.tensor([0, 3])
+    loss = loss_of(torch.randn(2, 3, 4, 4), logits, labels)
+
+    p, q, hard = (answer / 2).exp(), (logits / 2).exp(), logits.exp()
+    p, q, hard = p / p.sum(1, keepdim=True), q / q.sum(1, keepdim=True), hard / hard.sum(1, keepdim=True)
+    divergence = (p * (p / q).log()).sum(1)
+    labelled = -hard[torch.arange(2), labels].log()
+    assert torch.allclose(loss, (0.75 * labelled + 0.25 * 4 * divergence).mean())
+    loss.backward()
+    assert logits.grad.abs().sum() > 0 and all(p.grad is None for p in teacher.parameters())
+    with torch.no_grad():
+        assert torch.allclose(
+            Distillation(teacher, 1.0)(torch.zeros(2, 3, 4, 4), answer.expand(2, 10), labels),
+            torch.zeros(()),
+            atol=1e-6,
+        )
+
+
+def test_a_run_with_a_teacher_learns_from_it(few):
+    """It ends with other weights than without, and an unknown teacher is named."""
+    taught, _ = fit(small(epochs=1, teacher="tutorial_10"), *few, CPU, Speed())
+    alone, _ = fit(small(epochs=1), *few, CPU, Speed())
+    assert not torch.equal(weights_of(taught), weights_of(alone))
+    with pytest.raises(FileNotFoundError, match="no run 'nobody'"):
+        fit(small(teacher="nobody"), *few, CPU, Speed())
 
 
 def test_accuracy_and_loss_are_means_over_images():
