@@ -731,6 +731,86 @@ def differences(points, low, high):
     return drawn
 
 
+# Notebook 09: the better network -----------------------------------------------------------------------------------
+
+
+@styled()
+def separable_unit(parts):
+    """Draw a ``SeparableUnit``, from its input to its output; ``parts`` names what each part of the channels meets."""
+    drawn, axis = figure(size=(11, 4.6))
+    _bare(axis)
+    middle, grey = (len(parts) - 1) / 2, {"color": GREY, "linewidth": 1.6}
+    axis.set(xlim=(-0.4, 11), ylim=(-1.6, len(parts) - 0.4))
+
+    def box(x, y, text, colour, width=1.5, height=0.7):
+        axis.add_patch(plt.Rectangle((x - width / 2, y - height / 2), width, height, facecolor=colour, alpha=0.35))
+        axis.text(x, y, text, ha="center", va="center")
+
+    def arrow(start, end):
+        axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", **grey})
+
+    axis.text(0, middle, "x", ha="center", va="center", fontsize=18)
+    for y, part in enumerate(reversed(parts)):
+        arrow((0.2, middle), (0.9, y))
+        box(2, y, part, SKY, 2.2)
+        arrow((3.1, y), (3.8, middle))
+    box(4.5, middle, "BatchNorm", GREY, 1.4)
+    for y, name, colour in ((middle + 0.6, "gate\n1×1, SiLU", ORANGE), (middle - 0.6, "value\n1×1", GREEN)):
+        arrow((5.2, middle), (5.6, y))
+        box(6.4, y, name, colour, 1.6, 0.95)
+        arrow((7.2, y), (7.75, middle))
+    axis.text(7.9, middle, "×", ha="center", va="center", fontsize=22)
+    arrow((8.05, middle), (8.4, middle))
+    box(9.15, middle, "narrow, 1×1\nBatchNorm", BLUE, 1.5, 0.95)
+    arrow((9.9, middle), (10.3, middle))
+    axis.text(10.5, middle, "+", ha="center", va="center", fontsize=22)
+    axis.plot([0, 0, 10.5], [middle - 0.3, -1, -1], **grey)
+    arrow((10.5, -1), (10.5, middle - 0.15))
+    axis.text(5.2, -1.1, "x, as it came", ha="center", va="top", color=GREY)
+    return drawn
+
+
+@styled()
+def waterfall(steps, label):
+    """Draw ``steps``, pairs of (name, value), as bars from one value to the next; ``label`` is the axis'."""
+    names, values = zip(*steps, strict=True)
+    drawn, axis = figure(size=(11, 0.6 + 0.6 * len(steps)))
+    low = min(values) - 0.15 * (max(values) - min(values))
+    for row, value in enumerate(values):
+        before = values[row - 1] if row else low
+        colour = GREY if not row else BLUE if value >= before else ORANGE
+        axis.barh(row, value - before, left=before, color=colour, hatch="" if value >= before else "//")
+        text = f"{value:.1f}" if not row else f"{value - before:+.1f}"
+        axis.text(max(value, before), row, f" {text}", va="center")
+        if row + 1 < len(values):
+            axis.plot([value, value], [row, row + 1], color=GREY, linewidth=1)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel=label, xlim=(low, max(values) + 0.12 * (max(values) - low)))
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
+    return drawn
+
+
+@styled()
+def accuracy_against_parameters(published, here, limit):
+    """Draw networks, ``{name: (parameters, test accuracy in percent, side of the label)}``, as points with their names.
+
+    ``published`` were trained by others, ``here`` in this course; ``limit`` is a number of parameters.
+    """
+    drawn, axis = figure(size=(11, 6))
+    for networks, colour, marker, source in ((published, GREY, "o", "published"), (here, BLUE, "D", "this course")):
+        for name, (parameters, accuracy, side) in networks.items():
+            axis.plot(parameters, accuracy, marker, color=colour, markersize=9, label=source)
+            place = {"ha": side, "va": "center", "textcoords": "offset points"}
+            axis.annotate(name, (parameters, accuracy), (-9 if side == "right" else 9, 0), color=colour, **place)
+            source = None  # one entry in the legend
+    axis.axvline(limit, color=RED, linestyle="--", label=f"{limit:,} parameters")
+    axis.set(xlabel="parameters", ylabel="test accuracy (%)", xlim=(0, None))
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.legend(frameon=False, loc="lower left")
+    return drawn
+
+
 # Notebook 10: speed ------------------------------------------------------------------------------------------------
 
 STAGE_LOOKS = ((SKY, ""), (YELLOW, "//"), (BLUE, ""), (ORANGE, ""), (GREEN, ""), (PURPLE, "\\\\"))
