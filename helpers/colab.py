@@ -8,19 +8,23 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+from helpers.records import RUNS
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("albumentations", "torchsummary")  # what Colab may lack; torch it has, and that stays as it is
 
+PLACEHOLDER = "# Not an address yet: write the repository's own into pyproject.toml, then run make badges."
 SET_UP = """\
 import sys
 from pathlib import Path
 
-ADDRESS = "{address}"
+{address_line}
 if "google.colab" in sys.modules and not Path("helpers").is_dir() and not Path("../helpers").is_dir():
     !git clone --quiet --depth 1 {{ADDRESS}} course
     %cd -q course/notebooks
@@ -71,10 +75,49 @@ def set_up():
     return full, None if full else SAMPLE
 
 
+def keep_runs_on_drive(runs=RUNS, drive=Path("/content/drive")):
+    """Keep ``notebooks/runs`` on the reader's Google Drive, where checkpoints outlive a lost Colab session.
+
+    Mounts Drive at ``drive`` (Colab asks for permission), copies the runs that it lacks there, and puts a link in the
+    folder's place; returns the folder on Drive. In a new session call it again, before training: what Drive holds of a
+    run is what counts. Raises ``RuntimeError`` outside Colab.
+    """
+    if "google.colab" not in sys.modules:
+        raise RuntimeError(
+            f"Google Drive can be mounted in Colab only; here {runs} is not lost at the end of a session"
+        )
+    kept = drive / "MyDrive" / "advanced-convolutions" / "runs"
+    if runs.is_symlink():
+        return kept
+    from google.colab import drive as google_drive
+
+    google_drive.mount(str(drive))
+    kept.mkdir(parents=True, exist_ok=True)
+    for path in [record.parent for record in sorted(runs.rglob("record.json"))] + list(runs.glob("*.*")):
+        place = kept / path.relative_to(runs)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, place)
+    shutil.rmtree(runs)
+    runs.symlink_to(kept, target_is_directory=True)
+    return kept
+
+
 def address():
     """Return the repository's public address, from ``[project.urls]`` in ``pyproject.toml``."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return project["urls"]["Repository"].rstrip("/")
+
+
+def address_line():
+    """Return the line of the set-up cells that holds the address; while it is a placeholder, below what to do."""
+    line = f'ADDRESS = "{address()}"'
+    return f"{PLACEHOLDER}\n{line}" if "/OWNER/" in line else line
+
+
+def set_up_cell():
+    """Return the code of the set-up cell, the same in every notebook that uses the helpers."""
+    return SET_UP.format(address_line=address_line())
 
 
 def badge(notebook):
@@ -99,9 +142,11 @@ def write_badges(folder=REPOSITORY / "notebooks", readme=REPOSITORY / "README.md
             if cell["cell_type"] == "markdown":
                 source = re.sub(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)", badge(path.name), source)
             elif "set-up" in cell["metadata"].get("tags", []):
-                source = SET_UP.format(address=address())
+                source = set_up_cell()
             else:  # notebook 05 has no helper to ask
-                source = re.sub(r'^ADDRESS = ".*"$', f'ADDRESS = "{address()}"', source, flags=re.MULTILINE)
+                source = re.sub(
+                    rf'^({re.escape(PLACEHOLDER)}\n)?ADDRESS = ".*"$', address_line(), source, flags=re.MULTILINE
+                )
             cell["source"] = source.splitlines(keepends=True)
         after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         if after != before:

@@ -7,7 +7,7 @@ import matplotlib
 import nbformat
 import pytest
 
-from helpers.colab import SET_UP, address, badge
+from helpers.colab import badge, set_up_cell
 
 # The kernels that the tests start inherit these. The tests draw without a window, but by matplotlib.use: MPLBACKEND
 # would reach the kernels too, and keep the figures out of the notebooks.
@@ -102,7 +102,7 @@ def _cells(name, following):
 
     code.count = 0
     yield markdown(f"# How many?\n{badge(name)}\n\nYou will count.\n\nTime: 10 seconds on a GPU, 2 minutes on a CPU.")
-    yield code(SET_UP.format(address=address()), "Mode: full.\n", tags=["set-up", "nbval-ignore-output"])
+    yield code(set_up_cell(), "Mode: full.\n", tags=["set-up", "nbval-ignore-output"])
     yield code("images = 50_000\nshare = 0.8784")
     yield markdown("## 12. Counting\n\nThere are 50,000 images, 87.8 % of them fine; see [the next](02_second.ipynb).")
     yield code('print(f"{images:,} images")', "50,000 images\n")

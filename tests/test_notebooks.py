@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from helpers.colab import SET_UP, address, badge
+from helpers.colab import badge, set_up_cell
 
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|Users|content|mnt|opt|var)/|\b[CD]:\\")
 MARKER = re.compile(r"^\s*#+\s*NBVAL_(\w+)\s*$", re.MULTILINE)
@@ -70,7 +70,7 @@ def set_up_cell_is_the_common_one(notebook, path):
                 yield f"cell {i}: imports a helper"
     elif set_ups != [1]:
         yield f"cell 1: the set-up cell, and no other, has the tag set-up (now cells {set_ups})"
-    elif notebook.cells[1].source != SET_UP.format(address=address()):
+    elif notebook.cells[1].source != set_up_cell():
         yield "cell 1: is not the common set-up cell (make badges)"
 
 
