@@ -18,7 +18,7 @@ DISTRIBUTIONS = {  # of the modules whose distribution has another name, or come
     "nbconvert": "jupyter",
     "nbformat": "jupyter",
 }
-OPTIONAL = {"pandas"}  # helpers.cost makes a DataFrame where it is there
+OPTIONAL = {"google", "pandas"}  # Colab alone has google.colab; helpers.cost makes a DataFrame where pandas is there
 
 
 def entries(file):
