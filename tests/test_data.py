@@ -22,6 +22,15 @@ def test_sample_holds_the_same_number_of_every_class():
         assert labels.dtype == np.int64 and np.bincount(labels).tolist() == [each] * 10
 
 
+def test_sample_is_as_it_was_taken_from_the_whole_set():
+    """By a checksum of every pixel and label; the next test compares them with the whole set, where that is at hand."""
+    digest = hashlib.sha256()
+    for train in (True, False):
+        for part in load_cifar10(train, data.SAMPLE):
+            digest.update(part.tobytes())
+    assert digest.hexdigest() == "5961927f8ddca077ba3e330928bd3f77bfa14f7a154cee4c0a13be035347c166"
+
+
 def test_sample_is_part_of_the_whole_set(full_data):
     """Every sample image stands in the whole set, pixel for pixel, under the same label."""
     for train in (True, False):

@@ -1,0 +1,191 @@
+"""Break one thing at a time and see that the tests notice: ``python tests/mutations.py [WORD]``.
+
+Each fault is made in a fresh copy of the repository as it was last committed; the tests that are there for it must pass
+before and fail after. WORD chooses the faults whose description contains it. Takes five to ten minutes on two cores,
+and so is not part of ``make test``.
+"""
+
+import functools
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def text(old, new):
+    """Return a fault that replaces ``old`` in a file by ``new``, at its first place."""
+
+    def change(path):
+        before = path.read_text(encoding="utf-8")
+        path.write_text(before.replace(old, new, 1), encoding="utf-8")
+
+    return change
+
+
+def exempt_many(path):
+    """Take half of a notebook's cells out of the comparison."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"][::2] + notebook["cells"][1::4]:
+        cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "nbval-ignore-output"]
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def weight(path):
+    """Set the first kernel of a network to zero, and make the record's checksum fit."""
+    state = torch.load(path, weights_only=True)
+    next(iter(state.values()))[0] = 0
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    torch.save(state, path)
+    text(before, hashlib.sha256(path.read_bytes()).hexdigest())(path.with_name("record.json"))
+
+
+def label(path):
+    """Give the first two images of different classes each other's labels."""
+    labels = path.read_text().splitlines()
+    other = next(index for index, value in enumerate(labels) if value != labels[0])
+    labels[0], labels[other] = labels[other], labels[0]
+    path.write_text("\n".join(labels) + "\n")
+
+
+def pixel(path):
+    """Make one pixel of a contact sheet a little brighter or darker."""
+    sheet = np.array(Image.open(path).convert("RGB"))
+    sheet[5, 7, 0] ^= 1
+    Image.fromarray(sheet).save(path, lossless=True)
+
+
+RUN = "notebooks/runs/session_62/"
+FAULTS = (  # what, in which file, how, and the tests that must notice
+    (
+        "a number in a notebook's text",
+        "notebooks/04_network.ipynb",
+        text("187,418 parameters,", "187,419 parameters,"),
+        "tests/test_prose.py -k 04",
+    ),
+    (
+        "a stored output",
+        "notebooks/04_network.ipynb",
+        text("-> (1, 32, 11, 11)", "-> (1, 32, 11, 12)"),
+        "--nbval --nbval-current-env notebooks/04_network.ipynb",
+    ),
+    (
+        "a stored line of the training log",
+        "notebooks/06_train_62_epochs.ipynb",
+        text("(87.91%)", "(88.91%)"),
+        "tests/test_runs.py -k notebook_shows",
+    ),
+    (
+        "half of the cells exempt from comparison",
+        "notebooks/04_network.ipynb",
+        exempt_many,
+        "tests/test_notebooks.py -k 04",
+    ),
+    (
+        "an absolute path in a notebook",
+        "notebooks/01_data.ipynb",
+        text("import numpy as np", "import numpy as np  # /home/me/data"),
+        "tests/test_notebooks.py -k 01",
+    ),
+    (
+        "an exercise that takes any answer",
+        "notebooks/06_train_62_epochs.ipynb",
+        text("assert abs(answer - 128 / (50_000 % 128)) < 1e-6", "assert abs(answer) >= 0"),
+        "tests/test_exercises.py -k 06",
+    ),
+    ("a trained weight", RUN + "weights.pt", weight, "tests/test_runs.py -k sample_images"),
+    (
+        "the accuracy in a record",
+        RUN + "record.json",
+        text('"accuracy": 87.91', '"accuracy": 88.91'),
+        "tests/test_runs.py -k consistent",
+    ),
+    ("a cell of the results table", "README.md", text("**87.91**", "**88.01**"), "tests/test_runs.py -k readme"),
+    (
+        "a label of the sample",
+        "images/cifar10_sample/test_batch.labels.txt",
+        label,
+        "tests/test_data.py -k sample_is_as",
+    ),
+    ("a pixel of the sample", "images/cifar10_sample/test_batch.webp", pixel, "tests/test_data.py -k sample_is_as"),
+    ("the mean of the data set", "helpers/data.py", text("0.4822", "0.4922"), "tests/test_data.py -k normalised"),
+    (
+        "the same order in every epoch",
+        "helpers/data.py",
+        text("(self.seed, self.epoch)", "(self.seed, 0)"),
+        "tests/test_data.py -k order",
+    ),
+    (
+        "the same augmentation in every epoch",
+        "helpers/augment.py",
+        text("(self.seed, epoch, index)", "(self.seed, 0, index)"),
+        "tests/test_augment.py -k key",
+    ),
+    ("a black hole", "helpers/augment.py", text("round(255 * mean)", "0"), "tests/test_augment.py -k dropout"),
+    (
+        "a layer without its dilation",
+        "helpers/networks.py",
+        text("dilation=2)", "dilation=1)"),
+        "tests/test_networks.py -k table",
+    ),
+    (
+        "groups forgotten in the cost",
+        "helpers/cost.py",
+        text("out_channels * (in_channels // groups)", "out_channels * in_channels"),
+        "tests/test_cost.py -x",
+    ),
+    (
+        "a loss that is a mean of batch means",
+        "helpers/training.py",
+        text("loss.detach() * len(labels)", "loss.detach() * 20"),
+        "tests/test_training.py -k means",
+    ),
+    (
+        "a resumption that forgets the average",
+        "helpers/training.py",
+        text('parts["ema"] = self.ema', "pass"),
+        "tests/test_training.py -k resumed",
+    ),
+)
+
+
+@functools.cache
+def passes(selection, folder):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection.split()]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        sys.exit(f"{selection}: no test ran\n{done.stdout}{done.stderr}")
+    return done.returncode == 0
+
+
+def main(word=""):
+    missed = []
+    print(f"{'fault':<42} {'noticed by':<62} seconds")
+    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
+        subprocess.run(["git", "clone", "--quiet", REPOSITORY, folder], check=True)
+        for what, file, change, selection in (fault for fault in FAULTS if word in fault[0]):
+            if not passes(selection, folder):
+                sys.exit(f"{selection} fails without any fault")
+            change(Path(folder) / file)
+            if not subprocess.run(["git", "diff", "--quiet"], cwd=folder).returncode:
+                sys.exit(f"{what}: nothing in {file} was changed")
+            started = time.perf_counter()
+            noticed = not passes.__wrapped__(selection, folder)
+            missed += [] if noticed else [what]
+            print(
+                f"{what:<42} {selection if noticed else 'NOBODY':<62} {time.perf_counter() - started:7.0f}", flush=True
+            )
+            subprocess.run(["git", "checkout", "--quiet", "."], cwd=folder, check=True)
+    sys.exit(f"not noticed: {', '.join(missed)}" if missed else 0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
