@@ -247,6 +247,19 @@ def test_accuracy_and_loss_are_means_over_images():
     assert score["confusion"][5][9] == 1 and score["class_accuracy"]["dog"] == 0
 
 
+def test_scores_of_a_training_epoch_are_means_over_images_too(few):
+    """Batches of unequal size, and steps of length zero, so that the network is the same for all."""
+    images, labels = (torch.from_numpy(part[:7]) for part in few[0])
+    network = build("tutorial_net")
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    constant = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    batches = [(images[:5], labels[:5]), (images[5:], labels[5:])]
+    loss, correct, count = training.train_epoch(network, batches, optimizer, constant, CPU)
+    logits = network(data.to_device(images, labels, CPU)[0])
+    assert loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
+    assert (correct, count) == ((logits.argmax(1) == labels).sum(), 7)
+
+
 def test_faster_paths_compute_the_same_network(few):
     """bfloat16 and channels-last change the scores by rounding only."""
     network = load_pretrained("session_62")
