@@ -49,6 +49,18 @@ def test_experiment_of_notebook_03_is_complete_and_on_equal_terms():
         check(run)
 
 
+def test_precisions_of_notebook_10_are_compared_on_equal_terms():
+    """The same network, recipe and seeds as in the experiment of notebook 03, in bfloat16."""
+    for seed in range(3):
+        exact = read_record(f"standard_32_seed{seed}", RUNS / "kinds")
+        rounded = read_record(f"standard_32_bfloat16_seed{seed}", RUNS / "precision")
+        assert rounded["recipe"] == exact["recipe"] | {"teacher": None}
+        assert (
+            rounded["speed"] == exact["speed"] | {"precision": "bfloat16"} and exact["speed"]["precision"] == "float32"
+        )
+        check(rounded)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_give_the_recorded_number_of_sample_images(name):
     score = evaluate(load_pretrained(name), data.test_loader(data.Cifar10(*data.load_cifar10(False, data.SAMPLE))), CPU)
