@@ -19,14 +19,14 @@ from helpers.records import RUNS
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("albumentations", "torchsummary")  # what Colab may lack; torch it has, and that stays as it is
 
-PLACEHOLDER = "# Not an address yet: write the repository's own into pyproject.toml, then run make badges."
 SET_UP = """\
 import sys
 from pathlib import Path
 
-{address_line}
+ADDRESS = "{address}"
 if "google.colab" in sys.modules and not Path("helpers").is_dir() and not Path("../helpers").is_dir():
     !git clone --quiet --depth 1 {{ADDRESS}} course
+    assert Path("course").is_dir(), f"No course at {{ADDRESS}}: write its address into pyproject.toml, run make badges"
     %cd -q course/notebooks
 sys.path.insert(0, str(next(p for p in (Path.cwd(), *Path.cwd().parents) if (p / "helpers").is_dir())))
 
@@ -78,9 +78,10 @@ def set_up():
 def keep_runs_on_drive(runs=RUNS, drive=Path("/content/drive")):
     """Keep ``notebooks/runs`` on the reader's Google Drive, where checkpoints outlive a lost Colab session.
 
-    Mounts Drive at ``drive`` (Colab asks for permission), copies the runs that it lacks there, and puts a link in the
-    folder's place; returns the folder on Drive. In a new session call it again, before training: what Drive holds of a
-    run is what counts. Raises ``RuntimeError`` outside Colab.
+    Mounts Drive at ``drive`` (Colab asks for permission), copies the runs that it lacks there, finished or not, and
+    puts a link in the folder's place; returns the folder on Drive. In a new session call it again, before training: of
+    a run that Drive has already, that one counts, and the other stays beside the link, in ``runs_before_drive``.
+    Raises ``RuntimeError`` outside Colab.
     """
     if "google.colab" not in sys.modules:
         raise RuntimeError(
@@ -93,12 +94,18 @@ def keep_runs_on_drive(runs=RUNS, drive=Path("/content/drive")):
 
     google_drive.mount(str(drive))
     kept.mkdir(parents=True, exist_ok=True)
-    for path in [record.parent for record in sorted(runs.rglob("record.json"))] + list(runs.glob("*.*")):
+    files = [path for path in runs.rglob("*") if path.is_file()]
+    for path in sorted({file if file.parent == runs else file.parent for file in files}):
         place = kept / path.relative_to(runs)
         if not place.exists():
+            part = place.with_name(f"{place.name}.part")  # renamed when it is whole: a session can end here, too
             place.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if path.is_dir() else shutil.copy)(path, place)
-    shutil.rmtree(runs)
+            if path.is_dir():
+                shutil.copytree(path, part, dirs_exist_ok=True)
+            else:
+                shutil.copy(path, part)
+            part.rename(place)
+    runs.rename(runs.with_name("runs_before_drive"))
     runs.symlink_to(kept, target_is_directory=True)
     return kept
 
@@ -109,15 +116,9 @@ def address():
     return project["urls"]["Repository"].rstrip("/")
 
 
-def address_line():
-    """Return the line of the set-up cells that holds the address; while it is a placeholder, below what to do."""
-    line = f'ADDRESS = "{address()}"'
-    return f"{PLACEHOLDER}\n{line}" if "/OWNER/" in line else line
-
-
 def set_up_cell():
     """Return the code of the set-up cell, the same in every notebook that uses the helpers."""
-    return SET_UP.format(address_line=address_line())
+    return SET_UP.format(address=address())
 
 
 def badge(notebook):
@@ -144,9 +145,7 @@ def write_badges(folder=REPOSITORY / "notebooks", readme=REPOSITORY / "README.md
             elif "set-up" in cell["metadata"].get("tags", []):
                 source = set_up_cell()
             else:  # notebook 05 has no helper to ask
-                source = re.sub(
-                    rf'^({re.escape(PLACEHOLDER)}\n)?ADDRESS = ".*"$', address_line(), source, flags=re.MULTILINE
-                )
+                source = re.sub(r'^ADDRESS = ".*"$', f'ADDRESS = "{address()}"', source, flags=re.MULTILINE)
             cell["source"] = source.splitlines(keepends=True)
         after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         if after != before:

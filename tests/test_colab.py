@@ -1,14 +1,19 @@
 """The switch between full and quick, and the one place of the repository's address."""
 
+import os
+import re
 import shutil
+import subprocess
 import sys
 import types
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from helpers import colab
 from helpers.data import SAMPLE
+from helpers.networks import count_parameters, load_pretrained
 from helpers.records import RUNS, read_record
 
 
@@ -37,11 +42,20 @@ def test_set_up_says_the_mode_and_how_to_change_it(monkeypatch, capsys):
     assert "NOTEBOOK_MODE=quick" in capsys.readouterr().out
 
 
+def clone_runs(place):
+    """Copy the stored runs, as a clone has them: a run that goes on here meanwhile leaves checkpoints."""
+    shutil.copytree(RUNS, place, ignore=shutil.ignore_patterns("checkpoint*"))
+
+
+def files(folder):
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
 @pytest.fixture
 def course_in_colab(tmp_path, monkeypatch):
     """A copy of the stored runs, an empty Drive, and the module that mounts it: ``(runs, drive)``."""
     runs, drive, module = tmp_path / "runs", tmp_path / "drive", types.ModuleType("google.colab")
-    shutil.copytree(RUNS, runs)
+    clone_runs(runs)
     module.drive = types.SimpleNamespace(
         mount=lambda place: (Path(place) / "MyDrive").mkdir(parents=True, exist_ok=True)
     )
@@ -52,19 +66,50 @@ def course_in_colab(tmp_path, monkeypatch):
 def test_runs_on_drive_outlive_the_session(course_in_colab):
     """The stored runs are read there, new ones land there, and a new session finds them, a run begun anew as well."""
     runs, drive = course_in_colab
+    stored = files(runs)
     kept = colab.keep_runs_on_drive(runs, drive)
     assert colab.keep_runs_on_drive(runs, drive) == kept and runs.resolve() == kept.resolve()
+    assert files(kept) == stored
     assert read_record("session_62", runs) == read_record("session_62")
-    assert sorted(path.relative_to(kept) for path in kept.rglob("record.json")) == sorted(
-        path.relative_to(RUNS) for path in RUNS.rglob("record.json")
-    )
+    assert count_parameters(load_pretrained("session_62", runs)) == 187_418
     shutil.rmtree(runs / "session_62")
     (runs / "session_62").mkdir()
     (runs / "session_62" / "checkpoint.pt").write_text("epoch 30")  # trained anew, and the session is lost
-    runs.unlink()
-    shutil.copytree(RUNS, runs)
+    new = runs.parent / "new session" / "runs"
+    clone_runs(new)
+    assert colab.keep_runs_on_drive(new, drive) == kept
+    assert [path.name for path in (new / "session_62").iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_run_begun_before_drive_is_there_is_not_lost(course_in_colab):
+    """Drive gets its checkpoint; where Drive has a run of that name already, this one stays beside the link."""
+    runs, drive = course_in_colab
+    for name in ("mine", "session_62"):
+        (runs / name).mkdir(exist_ok=True)
+        (runs / name / "checkpoint.pt").write_text("epoch 7")
+    on_drive = drive / "MyDrive" / "advanced-convolutions" / "runs" / "session_62"
+    on_drive.mkdir(parents=True)
+    (on_drive / "checkpoint.pt").write_text("epoch 30")
     colab.keep_runs_on_drive(runs, drive)
-    assert [path.name for path in (runs / "session_62").iterdir()] == ["checkpoint.pt"]
+    assert (runs / "mine" / "checkpoint.pt").read_text() == "epoch 7"
+    assert (runs / "session_62" / "checkpoint.pt").read_text() == "epoch 30"
+    assert (runs.parent / "runs_before_drive" / "session_62" / "checkpoint.pt").read_text() == "epoch 7"
+
+
+def test_a_copy_to_drive_that_was_broken_off_is_done_again(course_in_colab, monkeypatch):
+    runs, drive = course_in_colab
+    stored = files(runs)
+
+    def copy_one_file(path, part, **options):
+        part.mkdir()
+        shutil.copy(path / "record.json", part)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(colab.shutil, "copytree", copy_one_file)
+        colab.keep_runs_on_drive(runs, drive)
+    assert files(runs) == stored and not runs.is_symlink()
+    assert files(colab.keep_runs_on_drive(runs, drive)) == stored
 
 
 def test_without_colab_there_is_no_drive(tmp_path):
@@ -72,10 +117,21 @@ def test_without_colab_there_is_no_drive(tmp_path):
         colab.keep_runs_on_drive(tmp_path)
 
 
-def test_placeholder_of_the_address_says_what_to_do(monkeypatch):
-    for address, said in (("https://github.com/OWNER/course", True), ("https://github.com/someone/course", False)):
-        monkeypatch.setattr(colab, "address", lambda address=address: address)
-        assert ("then run make badges" in colab.set_up_cell()) is said and f'"{address}"' in colab.set_up_cell()
+@pytest.mark.parametrize("name", ["01_data", "05_no_augmentation"])
+def test_set_up_cell_says_what_to_do_where_the_address_leads_nowhere(name, tmp_path):
+    """As in Colab: IPython runs the cell in an empty folder. A placeholder leads nowhere, as this address does."""
+    cells = nbformat.read(colab.REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    source = re.sub('ADDRESS = ".*"', f'ADDRESS = "{(tmp_path / "gone.git").as_uri()}"', cells[1].source)
+    code = "import sys; from IPython.core.interactiveshell import InteractiveShell as Shell; "
+    code += f"sys.modules['google.colab'] = sys; print(repr(Shell().run_cell({source!r}).error_in_exec))"
+    environment = os.environ | {"IPYTHONDIR": str(tmp_path / "ipython")}
+    folder = tmp_path / "content"
+    folder.mkdir()
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    error = done.stdout.splitlines()[-1]
+    assert re.match(
+        r"AssertionError..No course at file:.*gone.git: write its address into pyproject.toml, run make", error
+    )
 
 
 def test_a_new_address_reaches_every_badge_and_set_up_cell(tmp_path, monkeypatch):
@@ -92,4 +148,4 @@ def test_a_new_address_reaches_every_badge_and_set_up_cell(tmp_path, monkeypatch
     for path in [*notebooks.glob("*.ipynb"), readme]:
         text = path.read_text(encoding="utf-8")
         assert f"github/someone/else/blob/main/notebooks/{path.name if path != readme else '01_data.ipynb'}" in text
-        assert "OWNER" not in text and "Not an address" not in text
+        assert "OWNER" not in text
