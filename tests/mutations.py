@@ -1,13 +1,13 @@
 """Break one thing at a time and see that the tests notice: ``python tests/mutations.py [WORD]``.
 
 Each fault is made in a fresh copy of the repository as it was last committed; the tests that are there for it must pass
-before and fail after. WORD chooses the faults whose description contains it. Takes five to ten minutes on two cores,
-and so is not part of ``make test``.
+before and fail after; a table says which test failed. WORD chooses the faults whose description contains it. Takes five
+to ten minutes on two cores, and so is not part of ``make test``.
 """
 
-import functools
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -140,7 +140,7 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
         "groups forgotten in the cost",
         "helpers/cost.py",
         text("out_channels * (in_channels // groups)", "out_channels * in_channels"),
-        "tests/test_cost.py -x",
+        "tests/test_cost.py",
     ),
     (
         "a loss that is a mean of batch means",
@@ -157,32 +157,31 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
 )
 
 
-@functools.cache
-def passes(selection, folder):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection.split()]
+def first_failure(selection, folder):
+    """Run the selected tests until one fails; return its name, or None where all pass."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *selection.split()]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         sys.exit(f"{selection}: no test ran\n{done.stdout}{done.stderr}")
-    return done.returncode == 0
+    return re.search(r"^FAILED (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)[1] if done.returncode else None
 
 
 def main(word=""):
-    missed = []
-    print(f"{'fault':<42} {'noticed by':<62} seconds")
+    missed, sound = [], set()
+    print("| fault | file | noticed by | seconds |\n| --- | --- | --- | ---: |", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         subprocess.run(["git", "clone", "--quiet", REPOSITORY, folder], check=True)
         for what, file, change, selection in (fault for fault in FAULTS if word in fault[0]):
-            if not passes(selection, folder):
-                sys.exit(f"{selection} fails without any fault")
+            if selection not in sound and (test := first_failure(selection, folder)):
+                sys.exit(f"{test} fails without any fault")
+            sound.add(selection)
             change(Path(folder) / file)
             if not subprocess.run(["git", "diff", "--quiet"], cwd=folder).returncode:
                 sys.exit(f"{what}: nothing in {file} was changed")
             started = time.perf_counter()
-            noticed = not passes.__wrapped__(selection, folder)
+            noticed = first_failure(selection, folder)
+            print(f"| {what} | {file} | {noticed or 'NOBODY'} | {time.perf_counter() - started:.0f} |", flush=True)
             missed += [] if noticed else [what]
-            print(
-                f"{what:<42} {selection if noticed else 'NOBODY':<62} {time.perf_counter() - started:7.0f}", flush=True
-            )
             subprocess.run(["git", "checkout", "--quiet", "."], cwd=folder, check=True)
     sys.exit(f"not noticed: {', '.join(missed)}" if missed else 0)
 
