@@ -58,8 +58,13 @@ class World:
         return world, device
 
     def leave(self):
-        """End the connection to the other processes."""
+        """End the connection to the other processes, once all of them are here.
+
+        They wait because DistributedDataParallel keeps gloo's threads alive: Python must not shut down while such a
+        thread still lets go of the last message's tensor, or the process aborts ("terminate called without …").
+        """
         if self.size > 1:
+            dist.barrier()
             dist.destroy_process_group()
 
     def wrap(self, network):

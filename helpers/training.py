@@ -464,13 +464,14 @@ def main(arguments=None):
         resume=options.resume,
         world=world,
     )
-    world.leave()
     if world.rank:
+        world.leave()  # as soon as the first process has written
         return None
     command = shlex.join(
         ["python", "-m", "helpers.training", *_public(sys.argv[1:] if arguments is None else arguments)]
     )
     record = keep_run(name, command, recipe, speed, source, network, history, test_data, device, options.runs)
+    world.leave()
     for kind, accuracy in record["test"]["class_accuracy"].items():
         print(f"Accuracy of {kind:>10}: {accuracy:.2f} %")
     return record
