@@ -117,6 +117,14 @@ def test_readme_shows_the_results_of_the_records():
     assert f"| **{read_record('session_62')['test']['accuracy']:.2f}** |" in text
 
 
+def test_the_log_of_the_experiments_is_that_of_the_records():
+    written = (RUNS / "experiments.csv").read_text(encoding="utf-8")
+    assert written == records.experiments_csv(), "run python -m helpers.records"
+    for row in csv.DictReader(io.StringIO(written)):
+        record = read_record(row["experiment"], RUNS / "experiments")
+        assert record["test"]["images"] == 5_000 and record["test"]["correct"] == record["history"][-1]["test_correct"]
+
+
 def test_experiments_are_one_row_each_the_best_first(tmp_path):
     best, other = read_record("session_62"), read_record("no_augmentation")
     for name, record in (("other", other), ("best, so far", best)):
