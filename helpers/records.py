@@ -108,7 +108,8 @@ def with_results(text, runs=RUNS):
 
 # The log of the experiments for the better network -------------------------------------------------------------------
 
-COLUMNS = ("experiment", "network", "parameters", "macs", "epochs", "lr", "augment", "ema", "teacher", "seed")
+COLUMNS = ("experiment", "network", "parameters", "macs", "epochs", "optimizer", "lr", "weight_decay", "augment")
+COLUMNS += ("ema", "teacher", "seed")
 MEASURED = ("validation_accuracy", "seconds", "device")
 
 

@@ -50,9 +50,10 @@ class Recipe:
     network: str = "session_net"  # a name in helpers.networks.NETWORKS
     epochs: int = 62
     batch_size: int = 128  # images
+    optimizer: str = "SGD"  # a name in OPTIMIZERS
     lr: float = 0.1  # the highest learning rate of the OneCycle schedule
     warmup: float = 0.2  # share of the run in which the learning rate rises
-    momentum: float = 0.9  # Nesterov's
+    momentum: float = 0.9  # Nesterov's, of SGD; the first beta of AdamW
     weight_decay: float = 5e-4
     augment: str = "gentle"  # a name in helpers.augment.PIPELINES
     ema: float = 0.0  # decay a step of the exponential moving average of the weights; 0: none
@@ -64,6 +65,18 @@ class Recipe:
             raise ValueError(f"epochs and batch_size must be at least 1, not {self.epochs} and {self.batch_size}")
         if not self.lr > 0 or not 0 <= self.ema < 1 or not 0 < self.warmup < 1:
             raise ValueError(f"lr {self.lr} must be above 0, ema {self.ema} in [0, 1), warmup {self.warmup} in (0, 1)")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"there is no optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
+
+
+OPTIMIZERS = {
+    "SGD": lambda weights, recipe: torch.optim.SGD(
+        weights, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+    ),
+    "AdamW": lambda weights, recipe: torch.optim.AdamW(
+        weights, recipe.lr, (recipe.momentum, 0.999), weight_decay=recipe.weight_decay
+    ),
+}
 
 
 class TrainingError(RuntimeError):
@@ -305,9 +318,7 @@ class _Run:
         self.stepped = world.wrap(self.network)
         if speed.compile:
             self.stepped = torch.compile(self.stepped, dynamic=False)
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
-        )
+        self.optimizer = OPTIMIZERS[recipe.optimizer](self.network.parameters(), recipe)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             recipe.lr,
@@ -398,9 +409,10 @@ def parse(arguments=None):
     add("--network", choices=sorted(NETWORKS), default=recipe.network, help="which network of helpers/networks.py")
     add("--epochs", type=int, default=recipe.epochs, help="how often every training image is seen")
     add("--batch-size", type=int, default=recipe.batch_size, help="images per training step")
+    add("--optimizer", choices=OPTIMIZERS, default=recipe.optimizer, help="SGD with Nesterov momentum, or AdamW")
     add("--lr", type=float, default=recipe.lr, help="highest learning rate of the OneCycle schedule")
     add("--warmup", type=float, default=recipe.warmup, help="share of the run in which the learning rate rises")
-    add("--momentum", type=float, default=recipe.momentum, help="Nesterov momentum of SGD")
+    add("--momentum", type=float, default=recipe.momentum, help="Nesterov momentum of SGD, first beta of AdamW")
     add("--weight-decay", type=float, default=recipe.weight_decay, help="pull of the weights towards zero")
     add("--augment", choices=sorted(PIPELINES), default=recipe.augment, help="which pipeline of helpers/augment.py")
     add("--ema", type=float, default=recipe.ema, help="decay of the moving average of the weights; 0 is none")
@@ -506,7 +518,7 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
         "network": recipe.network,
         "parameters": count_parameters(network),
         "macs": network_cost(network).total.macs,
-        "recipe": dataclasses.asdict(recipe) | {"optimizer": "SGD, Nesterov", "schedule": "OneCycle, cosine to zero"},
+        "recipe": dataclasses.asdict(recipe) | {"schedule": "OneCycle, cosine to zero"},
         "seed": recipe.seed,
         "data": source,
         "speed": dataclasses.asdict(speed),
