@@ -127,6 +127,17 @@ NEAR = ((3, 1),)
 MIXED = ((1, 1), (3, 1), (7, 1), (3, 3))
 
 
+class BoundedSiLU(nn.SiLU):
+    """SiLU, x · σ(x), of at most 16.
+
+    As a gate, plain SiLU grows with its input, and the value that it multiplies grows too: an image that is unusual
+    is squared by each unit, until it is no number any more. Ordinary images stay below the bound.
+    """
+
+    def forward(self, x):
+        return super().forward(x).clamp(max=16)
+
+
 class SeparableUnit(nn.Module):
     """A residual unit of depthwise and pointwise convolutions: ``(N, channels, H, W)`` in and out.
 
@@ -137,7 +148,7 @@ class SeparableUnit(nn.Module):
     new network begins as a shallow one (Goyal et al. 2017). ``channels`` must be a multiple of ``len(kernels)``.
     """
 
-    def __init__(self, channels, kernels=MIXED, gated=True, activation=nn.SiLU):
+    def __init__(self, channels, kernels=MIXED, gated=True, activation=BoundedSiLU):
         super().__init__()
         part, wide = channels // len(kernels), 2 * channels if gated else 3 * channels // 2
         self.depthwise = nn.ModuleList(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from helpers import data
 from helpers.networks import (
     KIND_WIDTHS,
     NETWORKS,
@@ -14,6 +15,7 @@ from helpers.networks import (
     count_parameters,
     kind_net,
     less_weighted_net,
+    load_pretrained,
     session_net,
     tutorial_net,
 )
@@ -139,6 +141,21 @@ def test_better_net_meets_every_condition_of_the_assignment():
     pairs = zip(convolutions, convolutions[1:], strict=False)
     assert any(a.groups == a.in_channels > 1 and b.kernel_size == (1, 1) and b.groups == 1 for a, b in pairs)
     assert reached_by_gradient(network[:4], 257) == 85 > 44
+
+
+def test_bounded_gates_keep_an_unusual_image_from_ending_as_no_number():
+    """Three times the contrast: with plain SiLU some answers are no number. On ordinary images both say the same."""
+    network = load_pretrained("better_62")
+    images, labels = (torch.from_numpy(part[:20]) for part in data.load_cifar10(False, data.SAMPLE))
+    ordinary, _ = data.to_device(images, labels, torch.device("cpu"))
+    with torch.no_grad():
+        bounded = network(ordinary), network(3 * ordinary)
+        for unit in network.modules():
+            if isinstance(unit, SeparableUnit):
+                unit.activation = nn.SiLU()
+        plain = network(ordinary), network(3 * ordinary)
+    assert torch.equal(bounded[0], plain[0])
+    assert bounded[1].isfinite().all() and not plain[1].isfinite().all()
 
 
 def test_the_steps_towards_better_net_have_about_the_same_parameters():
