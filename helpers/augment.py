@@ -24,6 +24,11 @@ def horizontal_flip(p=0.5):
     return A.HorizontalFlip(p=p)
 
 
+def crop(padding=4):
+    """Return two transforms that move each image by up to ``padding`` whole pixels: reflected edges, no blur."""
+    return [A.Pad(padding, border_mode=cv2.BORDER_REFLECT_101), A.RandomCrop(32, 32)]
+
+
 def shift_scale_rotate(p=0.5, shift=0.0625, scale=0.1, rotate=10):
     """Return a random shift (share of the side), scale (1 ± ``scale``) and rotation (± degrees), edges reflected."""
     return A.Affine(
@@ -46,6 +51,7 @@ PIPELINES = {
     "none": lambda: [],
     "light": lambda: [horizontal_flip(), shift_scale_rotate(), coarse_dropout()],
     "gentle": lambda: [horizontal_flip(), shift_scale_rotate(), coarse_dropout(p=0.2)],
+    "strong": lambda: [horizontal_flip(), *crop(), shift_scale_rotate(shift=0), coarse_dropout()],
 }
 
 
@@ -58,6 +64,7 @@ class Augment:
     """
 
     def __init__(self, transforms, seed=0):
+        cv2.setNumThreads(0)  # a worker process forked from one whose OpenCV runs threads can wait for them forever
         self.seed = seed
         self.pipeline = A.Compose(transforms)
         self.numpy_stream, self.python_stream = np.random.Generator(np.random.PCG64(0)), random.Random(0)

@@ -334,7 +334,8 @@ class _Run:
             self.ema = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self.criterion = cross_entropy
         if recipe.teacher:
-            self.criterion = Distillation(load_pretrained(recipe.teacher).to(device, memory_format=memory_format))
+            teacher = load_pretrained(recipe.teacher).to(device, memory_format=memory_format)
+            self.criterion = Distillation(torch.compile(teacher, dynamic=False) if speed.compile else teacher)
         if device.type == "cpu":
             keep_freed_memory()
 

@@ -47,6 +47,13 @@ def test_shift_scale_rotate_alone_moves_by_a_few_pixels(images):
     assert 0.5 < distance.mean() < 3 and distance.max() < 6
 
 
+def test_crop_alone_moves_by_whole_pixels(images):
+    """Every result is a window of the image with four reflected pixels around it; all 81 windows come up."""
+    padded = np.pad(images[0], ((4, 4), (4, 4), (0, 0)), mode="reflect")
+    windows = {padded[y : y + 32, x : x + 32].tobytes() for y in range(9) for x in range(9)}
+    assert {moved.tobytes() for moved in draws(augment.Augment(augment.crop()), images[0], 1000)} == windows
+
+
 def test_the_same_key_gives_the_same_image_and_any_other_another(images):
     first, second = augment.pipeline("light", seed=3), augment.pipeline("light", seed=3)
     reference = draws(first, images[0], 200)
