@@ -1,5 +1,6 @@
 """Augmentation: what each transform does, and that its random streams are what they should be."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -104,6 +105,13 @@ def test_workers_of_one_epoch_draw_differently(images):
     dataset = data.Cifar10(np.repeat(images[:1], 80, 0), np.zeros(80, np.int64), augment.pipeline("light"))
     served = [x for x, _ in data.train_loader(dataset, 20, workers=2)]
     assert all(not torch.equal(served[i], served[j]) for i in range(4) for j in range(i))
+
+
+def test_opencv_has_no_threads_that_a_forked_worker_could_wait_for():
+    """A worker hung once, in warpAffine: of its parent's threads a forked process has none."""
+    cv2.setNumThreads(2)
+    augment.pipeline("light")
+    assert cv2.getNumThreads() == 1
 
 
 def test_unknown_pipeline_is_named():
