@@ -134,7 +134,7 @@ def trainer(device, speed):
     """Return a function that trains on batches as ``helpers.training`` does, and the network that it trains."""
     memory_format = torch.channels_last if speed.channels_last else torch.contiguous_format
     network = session_net().to(device, memory_format=memory_format)
-    stepped = torch.compile(network, dynamic=False) if speed.compile else network
+    stepped = speed.compiled(network)
     optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
     scaler = torch.amp.GradScaler(device.type, enabled=speed.precision == "float16")

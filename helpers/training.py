@@ -145,6 +145,10 @@ class Speed:
             return nullcontext()
         return torch.autocast(device.type, getattr(torch, self.precision))
 
+    def compiled(self, network):
+        """Return ``network`` compiled for batches of fixed shape, or as it is where ``compile`` is off."""
+        return torch.compile(network, dynamic=False) if self.compile else network
+
 
 def keep_freed_memory():
     """Have the C library keep what a training step frees, since the next step asks for the same again.
@@ -315,9 +319,7 @@ class _Run:
         torch.manual_seed(recipe.seed)
         memory_format = torch.channels_last if speed.channels_last else torch.contiguous_format
         self.network = build(recipe.network).to(device, memory_format=memory_format)
-        self.stepped = world.wrap(self.network)
-        if speed.compile:
-            self.stepped = torch.compile(self.stepped, dynamic=False)
+        self.stepped = speed.compiled(world.wrap(self.network))
         self.optimizer = OPTIMIZERS[recipe.optimizer](self.network.parameters(), recipe)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
@@ -335,7 +337,7 @@ class _Run:
         self.criterion = cross_entropy
         if recipe.teacher:
             teacher = load_pretrained(recipe.teacher).to(device, memory_format=memory_format)
-            self.criterion = Distillation(torch.compile(teacher, dynamic=False) if speed.compile else teacher)
+            self.criterion = Distillation(speed.compiled(teacher))
         if device.type == "cpu":
             keep_freed_memory()
 
