@@ -1,7 +1,8 @@
-"""Every number in a notebook's prose stands in its code or in what the code printed.
+"""Every number in a notebook's prose stands in its code or in what the code printed and nbval compares.
 
-A heuristic: it reads numbers of two digits and more, decimals and thousands, and does not ask whether a number means
-the same in both places. It finds prose that has drifted from its code; it does not replace reading.
+What an exempt cell printed counts for nothing: a time may happen to read like a result. This is a heuristic: it reads
+numbers of two digits and more, decimals and thousands, and does not ask whether a number means the same in both places.
+It finds prose that has drifted from its code; it does not replace reading.
 """
 
 import re
@@ -29,7 +30,7 @@ NO_STATEMENT = [
     (r"https?://\S+|\barXiv:\S+|\bdoi:\S+", " "),
     (r"`[^`\n]*[A-Za-z_][^`\n]*`", " "),  # code; `0.5` is a number like any other
     (r"</?[A-Za-z][^>]*>", " "),
-    (r"^\s*#+\s*\d+(\.\d+)*\.?\s|^\s*\d+[.)]\s", " "),  # numbers of headings and list items
+    (r"^\s*#+\s*\d+(\.\d+)*\.?\s|^\s*\d+[.)]\s|·\s*\d+\.\s", " "),  # numbers of headings and list items
     (r"\b[Nn]otebooks?\s+\d\d(,? (and|to|or) \d\d)*", " "),
     (r"\b(Python|PyTorch|torch)\s+\d[\d.]*", " "),
     (r"\b[A-Za-z]\w*-\d[\w-]*", " "),  # names: CIFAR-10, WRN-28-10
@@ -49,12 +50,14 @@ def value(number):
 
 
 def numbers_of_code(notebook):
-    """Return every number in the code, comments apart, and in the text that it printed."""
+    """Return every number in the code, comments apart, and in the text that it printed for nbval to compare."""
     texts = []
     for cell in notebook.cells:
-        if cell.cell_type == "code" and "set-up" not in cell.metadata.get("tags", []):
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "code" and "set-up" not in tags:
             texts.append(re.sub(r"(^|\s)#\s.*", "", cell.source))
-            texts += [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+            outputs = [] if "nbval-ignore-output" in tags else cell.outputs
+            texts += [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
     return {value(number) for text in texts for number in IN_CODE.findall(plain(text))}
 
 
@@ -112,6 +115,15 @@ def test_accepts_the_course_that_keeps_the_rule(course):
     assert unsupported(nbformat.read(course(), as_version=4)) == []
 
 
+def test_refuses_what_only_an_exempt_cell_printed(course):
+    def change(notebook):
+        notebook.cells[3].source = "It reaches 84 %."
+        notebook.cells[4].outputs[0].text = "84 s"
+        notebook.cells[4].metadata.tags = ["nbval-ignore-output"]
+
+    assert len(unsupported(nbformat.read(course(change), as_version=4))) == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [("50,000", "50,001"), ("50,000", "5,000"), ("87.8", "87.9"), ("87.8", "97.8")]
 )
@@ -135,6 +147,7 @@ def test_finds_one_changed_number(course, old, new):
         ("The kernel is 24×24.", "", "24x24"),
         ("The decay is 0.0005.", "decay = 5e-4", ""),
         ("See notebook 04, or [42 things](02_second.ipynb), on CIFAR-10 (Ada, 2009).", "", ""),
+        ("Outline: 1. the data · 12. what follows", "", ""),
         ("## 17. Heading\n\nCall `Conv2d(48, 96)` in Python 3.11.", "", ""),
         ("<details><summary>Solution</summary> 73,728 </details>", "", ""),
     ],
