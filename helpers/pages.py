@@ -26,6 +26,18 @@ def prepare_environment():
     os.environ.pop("MPLBACKEND", None)  # a file backend would keep the figures out of the pages
 
 
+class Client(NotebookClient):
+    """A NotebookClient that leaves what sliders print in the cell, as text, and plays no browser.
+
+    The original sends it back to the kernel as a browser does, on the socket on which it waits for the kernel's reply:
+    the reply then went unseen about once in a hundred cells with ``interact``, and the notebook stood still.
+    """
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.widget_registry = {}
+
+
 def make_page(path, files, folder, timeout=None):
     """Execute the notebook at ``path`` and write it to ``folder`` as HTML; return what went wrong, or None.
 
@@ -37,7 +49,7 @@ def make_page(path, files, folder, timeout=None):
     try:
         folder_of_kernel = {"metadata": {"path": str(path.parent)}}
         quiet = ["--log-level=ERROR"]  # else the kernel's own remarks run into the lines of progress
-        NotebookClient(notebook, timeout=timeout, resources=folder_of_kernel, extra_arguments=quiet).execute()
+        Client(notebook, timeout=timeout, resources=folder_of_kernel, extra_arguments=quiet).execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         failure = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     site.write_page(notebook, path, files, folder)

@@ -58,7 +58,10 @@ def test_conda_takes_the_same_list():
 
 def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
     cells = {
-        "01_fine": ["print(6 * 7)"],
+        "01_fine": [
+            "from ipywidgets import interact; sliders = interact(lambda size=3: print(size, 'below'))",
+            "print(6 * 7)",
+        ],
         "02_broken": ["print('before')", "1 / 0", "print('after')"],
     }
     paths = [tmp_path / f"{name}.ipynb" for name in cells]
@@ -72,6 +75,7 @@ def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
 
     assert list(failures) == ["02_broken"] and "ZeroDivisionError" in failures["02_broken"]
     fine, broken = ((tmp_path / "build" / f"{name}.html").read_text(encoding="utf-8") for name in cells)
+    assert "3 below" in fine and "sliders: open it" in fine  # what a slider prints is not sent back to the kernel
     assert "42" in fine and 'href="02_broken.html"' in fine
     assert "before" in broken and "ZeroDivisionError" in broken
     assert [path.read_bytes() for path in paths] == before

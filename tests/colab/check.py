@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 HERE = Path(__file__).resolve().parent
@@ -24,6 +23,7 @@ REPOSITORY = HERE.parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from helpers.colab import address  # noqa: E402
+from helpers.pages import Client  # noqa: E402
 
 
 def git(*arguments):
@@ -59,7 +59,7 @@ def prepare(place, python):
 
 def run_twice(notebook, folder):
     """Run every cell twice in one kernel, which starts in ``folder``; return what went wrong, or None."""
-    client = NotebookClient(notebook, kernel_name="colab", timeout=900, resources={"metadata": {"path": str(folder)}})
+    client = Client(notebook, kernel_name="colab", timeout=900, resources={"metadata": {"path": str(folder)}})
     cell, run, index = None, 1, 0
     try:
         with client.setup_kernel():
