@@ -50,6 +50,14 @@ def drop_widgets(notebook):
                 output.data = {"text/plain": "(Here the notebook has sliders: open it to move them.)"}
 
 
+def fold_set_up(notebook):
+    """Name the code between the first text and the next, set-up and imports: a page folds it."""
+    for number, cell in enumerate(notebook.cells[1:]):
+        if cell.cell_type != "code":
+            break
+        cell.metadata["folded"] = "Imports" if number else "Set-up"
+
+
 def links_of_the_site(text):
     """Return Markdown whose links lead from page to page, and out of ``notebooks/`` into the public repository.
 
@@ -68,10 +76,12 @@ def write_page(notebook, path, files, folder):
     """
     describe_figures(notebook)
     drop_widgets(notebook)
+    fold_set_up(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = links_of_the_site(cell.source)
-    page, lessons = f"{path.stem}.html", [{"file": file, "title": title} for file, title in files.items()]
+    page = f"{path.stem}.html"
+    lessons = [{"file": file, "number": file.split("_")[0], "title": title} for file, title in files.items()]
     here = list(files).index(page)
     around = {"here": page, "previous": lessons[here - 1] if here else None, "next": (lessons + [None])[here + 1]}
     _write(notebook, folder / page, title_of(notebook, path), around)
@@ -86,7 +96,8 @@ def write_index(files, folder):
         f"| {file.split('_')[0]} | [{title}]({file}) | {badge(file.removesuffix('.html') + '.ipynb')} |"
         for file, title in files.items()
     ]
-    table = "\n".join(["## The lessons", "", "| | | run it |", "| --- | --- | --- |", *lessons])
+    table = "\n".join(["## The lessons", "", "| | | run it in |", "| --- | --- | --- |", *lessons])
+    table = BADGE.sub(r"[Colab](\1)", table)  # short: it stands on phones too
     source = f"The notebooks, and all that they need: [{address()}]({address()})."
     cells = [nbformat.v4.new_markdown_cell(links_of_the_site(text)) for text in (opening, table, results, source)]
     _write(nbformat.v4.new_notebook(cells=cells), folder / "index.html", opening.removeprefix("# ").splitlines()[0], {})

@@ -76,6 +76,14 @@ def test_links_out_of_the_course_go_to_the_repository(pages):
     assert colab in links and colab in [link for _, link in pages["index.html"].links]
 
 
+def test_set_up_is_folded_and_the_lesson_is_not(pages):
+    page = pages["01_first.html"].text
+    folded = re.findall(r"<details><summary>(.+?)</summary>(.+?)</details>", page, re.DOTALL)
+    assert [name for name, _ in folded] == ["Set-up", "Imports", "Solution", "Solution"]
+    assert "set_up" in folded[0][1] and "50_000" in re.sub("<.*?>", "", folded[1][1])
+    assert "Mode: full." not in "".join(code for _, code in folded) and "Mode: full." in page
+
+
 def test_figures_are_described_and_sliders_named(pages):
     page = pages["01_first.html"]
     assert page.alts == ['bars of "cost".']
