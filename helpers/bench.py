@@ -23,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import albumentations as A
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -97,6 +98,7 @@ class PlainImages(Dataset):
     """One augmented, normalised float32 image ``(3, 32, 32)`` at a time, by way of PIL."""
 
     def __init__(self, images, labels):
+        cv2.setNumThreads(0)  # as in Augment: the workers are forked
         self.images, self.labels = images, labels
         self.transform = A.Compose([*PIPELINES[Recipe().augment](), A.Normalize(data.MEAN, data.STD), A.ToTensorV2()])
 
