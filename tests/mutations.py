@@ -72,6 +72,24 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
         "tests/test_prose.py -k 04",
     ),
     (
+        "a share in a notebook's text",
+        "notebooks/03_cost.ipynb",
+        text("39 % of the parameters", "38 % of the parameters"),
+        "tests/test_prose.py -k 03",
+    ),
+    (
+        "a number in a solution",
+        "notebooks/04_network.ipynb",
+        text("39 with dilation 2", "41 with dilation 2"),
+        "tests/test_prose.py -k 04",
+    ),
+    (
+        "a solution's reckoning",
+        "notebooks/04_network.ipynb",
+        text("31 + 8 * (dilation - 1)", "31 + 9 * (dilation - 1)"),
+        "tests/test_exercises.py -k 04",
+    ),
+    (
         "a stored output",
         "notebooks/04_network.ipynb",
         text("-> (1, 32, 11, 11)", "-> (1, 32, 11, 12)"),

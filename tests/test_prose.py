@@ -1,8 +1,9 @@
-"""Every number in a notebook's prose stands in its code or in what the code printed and nbval compares.
+"""Every number in a notebook's prose stands in code near by, or in what that printed and nbval compares.
 
-What an exempt cell printed counts for nothing: a time may happen to read like a result. This is a heuristic: it reads
-numbers of two digits and more, decimals and thousands, and does not ask whether a number means the same in both places.
-It finds prose that has drifted from its code; it does not replace reading.
+Near is within three cells; a text further off may repeat what one near its code says. What an exempt cell printed
+counts for nothing: a time may happen to read like a result. This is a heuristic: it reads numbers of two digits and
+more, decimals and thousands, and does not ask whether a number means the same in both places. It finds prose that has
+drifted from its code (of all changes of a last digit by one, four in five); it does not replace reading.
 """
 
 import re
@@ -18,11 +19,11 @@ IN_PROSE = re.compile(
     rf"(?:\s*(?P<unit>%|percent|thousand|million|billion))?",
     re.IGNORECASE,
 )
+NEAR = 3  # cells: how far a number in a text may be from the code that has it
 SCALE = {"thousand": 1e3, "million": 1e6, "billion": 1e9}
 
 # What holds digits but states no result, in the order in which it is taken out.
 NO_STATEMENT = [
-    (r"<details>.*?</details>", " "),
     (r"```.*?```", " "),
     (r"!\[([^\]]*)\]\([^)]*\)", r"\1"),  # of a picture its alt text stays
     (r"\[([^\]]*)\]\(https?:[^)]*\)", r"\1"),
@@ -31,7 +32,7 @@ NO_STATEMENT = [
     (r"`[^`\n]*[A-Za-z_][^`\n]*`", " "),  # code; `0.5` is a number like any other
     (r"</?[A-Za-z][^>]*>", " "),
     (r"^\s*#+\s*\d+(\.\d+)*\.?\s|^\s*\d+[.)]\s|·\s*\d+\.\s", " "),  # numbers of headings and list items
-    (r"\b[Nn]otebooks?\s+\d\d(,? (and|to|or) \d\d)*", " "),
+    (r"\b([Nn]otebooks?|[Ss]ections?)\s+\d+(,? (and|to|or) \d+)*", " "),
     (r"\b(Python|PyTorch|torch)\s+\d[\d.]*", " "),
     (r"\b[A-Za-z]\w*-\d[\w-]*", " "),  # names: CIFAR-10, WRN-28-10
     (r"(?<![\d,._])(19|20)\d\d(?![\d_]|[,.]\d)", " "),  # years; two thousand images are 2,000
@@ -49,15 +50,19 @@ def value(number):
     return float(re.sub("[,_]", "", number))
 
 
-def numbers_of_code(notebook):
-    """Return every number in the code, comments apart, and in the text that it printed for nbval to compare."""
-    texts = []
-    for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        if cell.cell_type == "code" and "set-up" not in tags:
-            texts.append(re.sub(r"(^|\s)#\s.*", "", cell.source))
-            outputs = [] if "nbval-ignore-output" in tags else cell.outputs
-            texts += [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+def numbers_of(cell):
+    """Return every number in a cell's code, comments apart, and in the text that it printed for nbval to compare.
+
+    The code of a text is that of a solution, which ``test_exercises.py`` executes.
+    """
+    tags = cell.metadata.get("tags", [])
+    if cell.cell_type == "code":
+        outputs = [] if {"set-up", "nbval-ignore-output"} & set(tags) else cell.outputs
+        texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+        code = [] if "set-up" in tags else [cell.source]
+    else:
+        texts, code = [], re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL)
+    texts += [re.sub(r"(^|\s)#\s.*", "", source) for source in code]
     return {value(number) for text in texts for number in IN_CODE.findall(plain(text))}
 
 
@@ -78,18 +83,26 @@ def statements(notebook):
             yield i, found[0].strip(), value(number), 0.5 * 10**-decimals if rounded else 0, unit
 
 
+def is_among(stated, tolerance, unit, numbers):
+    """Say whether one of ``numbers`` is the stated one, rounded as it is written."""
+    if unit in ("%", "percent"):
+        numbers = numbers | {100 * number for number in numbers if number <= 1}
+    if unit in SCALE:
+        numbers = numbers | {number / SCALE[unit] for number in numbers}
+    return any(abs(number - stated) <= tolerance * (1 + 1e-9) for number in numbers)
+
+
 def unsupported(notebook):
-    """Return a complaint for each number of the prose that the code neither holds nor printed, rounded as written."""
-    known = numbers_of_code(notebook)
-    shares = {100 * number for number in known if number <= 1}
-    complaints = []
-    for i, written, stated, tolerance, unit in statements(notebook):
-        candidates = known | shares if unit in ("%", "percent") else known
-        if unit in SCALE:
-            candidates = known | {number / SCALE[unit] for number in known}
-        if not any(abs(number - stated) <= tolerance * (1 + 1e-9) for number in candidates):
-            complaints.append(f"cell {i}: {written}")
-    return complaints
+    """Return a complaint for each number that no cell near by holds or printed, and no text that has such a cell."""
+    numbers = [numbers_of(cell) for cell in notebook.cells]
+    supported, rest = set(), []
+    for i, written, *statement in statements(notebook):
+        near = numbers[max(0, i - NEAR) : i + NEAR + 1] if i else numbers  # the first cell opens the whole notebook
+        if is_among(*statement, set().union(*near)):
+            supported.add(statement[0])
+        else:
+            rest.append((i, written, *statement))
+    return [f"cell {i}: {written}" for i, written, *statement in rest if not is_among(*statement, supported)]
 
 
 def test_every_number_of_the_prose_comes_from_the_code(notebook_path):
@@ -113,6 +126,24 @@ def complaints_about(course, prose, code="pass", printed=""):
 
 def test_accepts_the_course_that_keeps_the_rule(course):
     assert unsupported(nbformat.read(course(), as_version=4)) == []
+
+
+def test_refuses_what_only_distant_code_holds(course):
+    def change(notebook, between):
+        notebook.cells[3].source = "There are 12 of them."
+        notebook.cells[3:3] = [nbformat.v4.new_markdown_cell("Text.") for _ in range(between)]
+        notebook.cells.insert(3, nbformat.v4.new_code_cell("dozen = 12"))
+
+    assert unsupported(nbformat.read(course(lambda notebook: change(notebook, 2)), as_version=4)) == []
+    assert len(unsupported(nbformat.read(course(lambda notebook: change(notebook, 3)), as_version=4))) == 1
+
+
+def test_accepts_in_the_end_what_was_said_near_its_code(course):
+    def change(notebook):
+        notebook.cells[6].source += " 87.8 % are fine."
+        notebook.cells[6:6] = [nbformat.v4.new_markdown_cell("Text.") for _ in range(3)]
+
+    assert unsupported(nbformat.read(course(change), as_version=4)) == []
 
 
 def test_refuses_what_only_an_exempt_cell_printed(course):
@@ -149,7 +180,7 @@ def test_finds_one_changed_number(course, old, new):
         ("See notebook 04, or [42 things](02_second.ipynb), on CIFAR-10 (Ada, 2009).", "", ""),
         ("Outline: 1. the data · 12. what follows", "", ""),
         ("## 17. Heading\n\nCall `Conv2d(48, 96)` in Python 3.11.", "", ""),
-        ("<details><summary>Solution</summary> 73,728 </details>", "", ""),
+        ("<details><summary>Solution</summary> 73,728\n\n```python\nanswer = 73_728\n```\n\n</details>", "", ""),
     ],
 )
 def test_accepts(course, prose, code, printed):
@@ -168,6 +199,7 @@ def test_accepts(course, prose, code, printed):
         ("It has `0.25` of them.", "", "0.35"),
         ("It has 12 layers.", "net_12 = float32", ""),
         ("| run | 91.3 |", "", "91.2"),
+        ("<details><summary>Solution</summary> 73,728 </details>", "", ""),
     ],
 )
 def test_refuses(course, prose, code, printed):
