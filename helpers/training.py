@@ -561,3 +561,7 @@ if __name__ == "__main__":
         sys.exit("\ninterrupted: the same line with --resume goes on from the last whole epoch")
     except (TrainingError, data.DataError, ValueError) as error:
         sys.exit(f"error: {error}")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # gloo's threads outlive its group, and can abort Python's own end
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
