@@ -56,12 +56,13 @@ def numbers_of(cell):
     The code of a text is that of a solution, which ``test_exercises.py`` executes.
     """
     tags = cell.metadata.get("tags", [])
+    if "set-up" in tags:
+        return set()
     if cell.cell_type == "code":
-        outputs = [] if {"set-up", "nbval-ignore-output"} & set(tags) else cell.outputs
-        texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
-        code = [] if "set-up" in tags else [cell.source]
+        code, outputs = [cell.source], [] if "nbval-ignore-output" in tags else cell.outputs
     else:
-        texts, code = [], re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL)
+        code, outputs = re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL), []
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
     texts += [re.sub(r"(^|\s)#\s.*", "", source) for source in code]
     return {value(number) for text in texts for number in IN_CODE.findall(plain(text))}
 
