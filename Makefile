@@ -26,8 +26,8 @@ test: $(STAMP)  ## ruff, the tests, and every notebook against its stored output
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	"$(BIN)" -m jupyterlab notebooks
 
-train: $(STAMP)  ## train the network in full, or go on; ARGS="--name mine --epochs 12 --seed 1" changes the run
-	"$(BIN)" -m helpers.training --network session_net --epochs 62 --name session_62 --resume $(ARGS)
+train: $(STAMP)  ## train the network in full into runs/, or go on; ARGS="--epochs 12 --seed 1 --name mine" changes it
+	"$(BIN)" -m helpers.training --network session_net --epochs 62 --resume $(ARGS)
 
 bench: $(STAMP)  ## measure the speed of training against a plain pipeline
 	"$(BIN)" -m helpers.bench $(ARGS)

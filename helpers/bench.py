@@ -4,6 +4,9 @@ The plain pipeline is what a first version would have: each image a PIL picture,
 workers, float32, pixels channel by channel, and the loss read after every step. Ours is ``helpers.training`` with
 ``Speed.best``. Both train ``session_net`` on the sample's images.
 
+An epoch is measured as in a run, between others, where workers run ahead over its end, and beside it with workers that
+are asked anew for each. The seeding of the augmentation's random streams is measured beside the usual way.
+
 What is compared is called in turns, so that a disturbance of the machine hits all alike; a figure is the median over
 the rounds, its spread the distance of the quartiles. (The plain pipeline comes first: our way with memory,
 ``keep_freed_memory``, holds for the rest of a process.) ``--quick`` takes less than a minute on two free cores and
@@ -11,11 +14,14 @@ leaves out torch.compile; ``--json FILE`` keeps everything that was measured. No
 """
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
+import itertools
 import json
 import os
 import platform
+import random
 import statistics
 import sys
 import time
@@ -31,7 +37,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from helpers import data, training
-from helpers.augment import PIPELINES, pipeline
+from helpers.augment import PIPELINES, Augment, pipeline
 from helpers.cost import network_cost
 from helpers.networks import session_net
 from helpers.training import Recipe, Speed
@@ -44,8 +50,10 @@ BATCH = 128
 
 def wait_for(device):
     """Wait until ``device`` has done all that it was told to: a GPU takes orders and works later."""
-    if device.type in ("cuda", "mps"):
-        getattr(torch, device.type).synchronize()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def in_turns(works, device, rounds):
@@ -77,6 +85,24 @@ def summary(seconds, images):
     }
 
 
+def epochs_in_a_row(train, test, epochs):
+    """Return the seconds of training, and of training and testing, in all of ``epochs`` but the first.
+
+    ``epochs`` are iterables of batches for ``train``; ``test`` is called between them. Both wait for the device before
+    they return. In the first epoch, which does not count, workers start.
+    """
+    epochs, training_seconds = iter(epochs), 0.0
+    train(next(epochs))
+    started = time.perf_counter()
+    for batches in epochs:
+        test()
+        begun = time.perf_counter()
+        train(batches)
+        training_seconds += time.perf_counter() - begun
+    return training_seconds, time.perf_counter() - started
+
+
+@training.real_float32()
 def matmul_peak(device, precision="float32", sides=None):
     """Return the GFLOP/s of the fastest large matrix product on ``device``: the most that a network could reach."""
     rates = []
@@ -116,7 +142,10 @@ def plain_loader(images, labels, workers=2):
 
 
 def plain_trainer(device):
-    """Return a function that trains on batches in float32 and reads the loss after each, as a progress bar would."""
+    """Return a function that trains on batches in float32 and reads the loss after each, as a progress bar would.
+
+    Float32 is as PyTorch has it by default: on an NVIDIA GPU, convolutions in TF32.
+    """
     network = session_net().to(device).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, nesterov=True)
 
@@ -144,9 +173,37 @@ def trainer(device, speed):
     return (lambda batches: training.train_epoch(stepped, batches, *parts)), network
 
 
-def our_loader(images, labels, workers, batch_size=BATCH):
-    """Return the ``DataLoader`` of ``helpers.training``, with its augmentation."""
-    return data.train_loader(data.Cifar10(images, labels, pipeline(Recipe().augment)), batch_size, workers=workers)
+class PlainlySeeded(Augment):
+    """``Augment`` with streams seeded in the usual way: a hash of the key makes the seeds of two generators."""
+
+    def __init__(self, transforms, seed=0):
+        super().__init__(transforms, seed)
+        self.seed, self.numpy_stream, self.python_stream = seed, np.random.Generator(np.random.PCG64()), random.Random()
+        self.pipeline.set_random_state(self.numpy_stream, self.python_stream)
+
+    def restart(self, epoch, index):
+        numpy_seed, python_seed = np.random.SeedSequence((self.seed, epoch, index)).generate_state(2, np.uint64)
+        self.python_stream.seed(int(python_seed))
+        self.numpy_stream.bit_generator.state = np.random.PCG64(int(numpy_seed)).state
+
+
+def our_loader(images, labels, workers, device=None, epochs=range(1, 2)):
+    """Return the ``DataLoader`` of ``helpers.training``, with its augmentation, fit for a stopwatch and few images.
+
+    The workers run ahead by a sixth of an epoch, as they do with all of CIFAR-10; those of a loader of one epoch stay
+    for its next iteration, which can be timed without their start.
+    """
+    served = data.Cifar10(images, labels, pipeline(Recipe().augment))
+    loader = data.train_loader(served, BATCH, workers=workers, epochs=epochs, device=device)
+    return DataLoader(
+        served,
+        batch_sampler=loader.batch_sampler,
+        num_workers=workers,
+        collate_fn=loader.collate_fn,
+        prefetch_factor=max(len(labels) // BATCH // workers // 6, 2) if workers else None,
+        pin_memory=loader.pin_memory,
+        persistent_workers=workers > 0 and len(epochs) == 1,
+    )
 
 
 def choices(device, compile=True):
@@ -164,7 +221,7 @@ def choices(device, compile=True):
 
 
 def measure(device, images, labels, rounds, quick=False):
-    """Return ``{part: {name: summary}}`` of the parts data, step, batch size, epoch and evaluation."""
+    """Return ``{part: {name: summary}}`` of augmentation, data, step, batch size, epoch and evaluation."""
     count, best = len(labels), Speed.best(device, compile=not quick)
 
     def timed(works, size=count):
@@ -177,10 +234,17 @@ def measure(device, images, labels, rounds, quick=False):
     if device.type == "cpu":
         training.keep_freed_memory()
 
-    counts = sorted({0, 1, 2, best.workers, *([] if quick else [min(os.cpu_count() or 1, 16)])})
-    loaders = {f"{workers} workers": our_loader(images, labels, workers) for workers in counts}
+    augments = {"plain": PlainlySeeded(PIPELINES[Recipe().augment]()), "ours": pipeline(Recipe().augment)}
+    works = {}
+    for name, augment in augments.items():
+        works[f"seeding, {name}"] = lambda restart=augment.restart: [restart(1, i) for i in range(count)]
+        works[f"all, seeding {name}"] = lambda augment=augment: [augment(image, 1, i) for i, image in enumerate(images)]
+    parts = {"augmentation": timed(works)}
+
+    counts = sorted({0, 1, 2, best.workers, *([] if quick else [min(training.available_cores(), 16)])})
+    loaders = {f"{workers} workers": our_loader(images, labels, workers, device) for workers in counts}
     works = {name: (lambda loader=loader: [None for _ in loader]) for name, loader in loaders.items()}
-    parts = {"data": {"plain, 2 workers": plain["data"]} | timed(works)}
+    parts["data"] = {"plain, 2 workers": plain["data"]} | timed(works)
 
     ready = list(loaders["0 workers"])
     trainers = {name: trainer(device, speed)[0] for name, speed in choices(device, not quick).items()}
@@ -195,11 +259,12 @@ def measure(device, images, labels, rounds, quick=False):
     parts["batch size"] = timed(works)
 
     train, network = trainer(device, best)
+    tests = data.test_loader(data.Cifar10(images, labels), device=device)
+    fifth = data.test_loader(data.Cifar10(images[::5], labels[::5]), device=device)  # CIFAR-10: 10,000 for 50,000
+    works = train, lambda: training.evaluate(network, fifth, device, best)
     loader = loaders[f"{best.workers} workers"]
-    works = {"ours": lambda: train(loader), "ours, its steps alone": lambda: train(ready)}
-    parts["epoch"] = {"plain": plain["epoch"]} | timed(works)
+    parts["epoch"] = {"plain": plain["epoch"]} | _epochs(*works, ready, loader, device, best.workers, rounds)
 
-    tests = data.test_loader(data.Cifar10(images, labels))
     precisions = {speed.precision: speed for speed in (Speed(), best)}
     works = {
         name: (lambda speed=speed: training.evaluate(network, tests, device, speed))
@@ -207,6 +272,24 @@ def measure(device, images, labels, rounds, quick=False):
     }
     parts["evaluation"] = timed(works)
     return parts
+
+
+def _epochs(train, test, ready, loader, device, workers, rounds, number=2):
+    """Return summaries of ``number`` epochs in a row, with workers that run ahead or are asked anew, and of the steps.
+
+    ``ready`` are the batches of an epoch, ``loader`` prepares them for one epoch at a time.
+    """
+    images, labels = loader.dataset.images, loader.dataset.labels
+    endless = our_loader(images, labels, workers, device, range(1, 10**6))
+    rows = []
+    for _ in range(rounds):
+        with contextlib.closing(batch for batch in endless) as batches:  # closed, it ends its workers
+            ahead = epochs_in_a_row(train, test, [itertools.islice(batches, len(loader)) for _ in range(1 + number)])
+        anew = epochs_in_a_row(train, test, [loader] * (1 + number))
+        steps, _ = epochs_in_a_row(train, lambda: None, [ready] * (1 + number))
+        rows.append((*ahead, *anew, steps))
+    names = "ours", "ours, with tests", "asked anew", "asked anew, with tests", "ours, its steps alone"
+    return {name: summary(row, number * len(labels)) for name, row in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def _repeated(batches, size, count):
@@ -223,6 +306,13 @@ def ratios(parts, peaks, precision):
     return {
         "step, ours / plain": steps / pace["step"]["plain"],
         "epoch, ours / plain": ours / pace["epoch"]["plain"],
+        "epochs and tests, running ahead / asked anew": pace["epoch"]["ours, with tests"]
+        / pace["epoch"]["asked anew, with tests"],
+        "seeding, ours / plain": pace["augmentation"]["seeding, ours"] / pace["augmentation"]["seeding, plain"],
+        "augmentation, seeding ours / plain": pace["augmentation"]["all, seeding ours"]
+        / pace["augmentation"]["all, seeding plain"],
+        "share of seeding in augmentation": pace["augmentation"]["all, seeding ours"]
+        / pace["augmentation"]["seeding, ours"],
         **{
             f"step, {name} / plain": rate / pace["step"]["plain"]
             for name, rate in pace["step"].items()

@@ -14,15 +14,15 @@ import sys
 import tomllib
 from pathlib import Path
 
-from helpers.records import RUNS
+from helpers.records import OWN_RUNS, REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("albumentations", "torchsummary")  # what Colab may lack; torch it has, and that stays as it is
 
 SET_UP = """\
 import sys
 from pathlib import Path
 
+MODE = "auto"  # @param ["auto", "quick", "full", "train"]
 ADDRESS = "{address}"
 if "google.colab" in sys.modules and not Path("helpers").is_dir() and not Path("../helpers").is_dir():
     !git clone --quiet --depth 1 {{ADDRESS}} course
@@ -32,29 +32,43 @@ sys.path.insert(0, str(next(p for p in (Path.cwd(), *Path.cwd().parents) if (p /
 
 from helpers.colab import set_up
 
-FULL, DATA = set_up()"""
+FULL, DATA = set_up(MODE)"""
 
 BADGE_IN_README = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*?([^/)]+\.ipynb)\)")
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
 
 
-def notebook_mode():
-    """Return ``"full"`` or ``"quick"``: the environment variable NOTEBOOK_MODE, else full where a GPU is there."""
-    mode = os.environ.get("NOTEBOOK_MODE", "").lower()
-    if mode not in ("", "full", "quick"):
-        raise ValueError(f"NOTEBOOK_MODE is {mode!r}; it must be full or quick, or unset")
-    if mode:
-        return mode
+MODES = {
+    "quick": "the sample of 2,000 + 1,000 images and a couple of epochs, seconds; the stored results are full",
+    "full": "all of CIFAR-10, and the stored runs",
+    "train": "all of CIFAR-10; first a run of your own, live, into runs/, then the stored run beside it",
+}
+
+
+def notebook_mode(choice="auto", trains=False):
+    """Return ``"quick"``, ``"full"`` or ``"train"``: the ``choice``; for "auto" the environment variable NOTEBOOK_MODE.
+
+    Where that is not set either, it is quick without an NVIDIA GPU, and with one full, or train in a notebook that
+    ``trains`` for minutes only (05 and 06). Anything else is a ``ValueError``.
+    """
+    for name, value in (("MODE", choice), ("NOTEBOOK_MODE", os.environ.get("NOTEBOOK_MODE", ""))):
+        value = value.strip().lower()
+        if value in MODES:
+            return value
+        if value not in ("", "auto"):
+            raise ValueError(f"{name} is {value!r}; it must be {', '.join(MODES)}, or auto")
     import torch
 
-    return "full" if torch.cuda.is_available() else "quick"
+    if not torch.cuda.is_available():
+        return "quick"
+    return "train" if trains else "full"
 
 
-def set_up():
-    """Prepare a notebook; say in which mode it runs and how to change that; return ``(FULL, DATA)``.
+def set_up(choice="auto"):
+    """Prepare a notebook; say in which mode it runs, why, and how to change that; return ``(FULL, DATA)``.
 
-    ``FULL`` is a bool; ``DATA`` is what to give ``load_cifar10`` as ``root``: the sample in quick mode, and None,
-    the whole data set, in full mode. Safe to call again.
+    ``choice`` is the form field of the first cell, see ``notebook_mode``. ``FULL`` is a bool; ``DATA`` is what to give
+    ``load_cifar10`` as ``root``: the sample in quick mode, and else None, the whole data set. Safe to call again.
     """
     from helpers.data import SAMPLE
 
@@ -62,25 +76,38 @@ def set_up():
         missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
         if missing:
             subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing], check=True)
-    full = notebook_mode() == "full"
-    if full:
-        print("Mode: full. All of CIFAR-10, every epoch. For a quick look set NOTEBOOK_MODE=quick and restart.")
-    else:
-        print(
-            "Mode: quick. The sample of 2,000 + 1,000 images, a couple of epochs: seconds. The stored results are full."
-        )
-        print(
-            "For the full mode use a GPU (in Colab: Runtime > Change runtime type > T4 GPU), or set NOTEBOOK_MODE=full."
-        )
-    return full, None if full else SAMPLE
+    mode = notebook_mode(choice)
+    print(f"Mode: {mode}{_why(mode, choice)}: {MODES[mode]}.")
+    print("Another: choose it as MODE above and run all, or start Jupyter with NOTEBOOK_MODE=quick, full or train.")
+    return mode != "quick", SAMPLE if mode == "quick" else None
 
 
-def keep_runs_on_drive(runs=RUNS, drive=Path("/content/drive")):
-    """Keep ``notebooks/runs`` on the reader's Google Drive, where checkpoints outlive a lost Colab session.
+def _why(mode, choice):
+    """Return why the notebook is in this ``mode``, for its message."""
+    if choice.strip().lower() == mode:
+        return ", as MODE says"
+    if os.environ.get("NOTEBOOK_MODE", "").strip().lower() == mode:
+        return ", as NOTEBOOK_MODE says"
+    if mode == "full":
+        return ", since there is a GPU (notebooks 05 and 06 train, too)"
+    from helpers.training import idle_gpu
+
+    colab = " (in Colab: Runtime > Change runtime type > T4 GPU)" if "google.colab" in sys.modules else ""
+    return f". {idle_gpu()} So" if idle_gpu() else f", since there is no NVIDIA GPU{colab}"
+
+
+def writes():
+    """Return whether a notebook writes what the repository keeps: pictures, measured devices. Only on request."""
+    return os.environ.get("COURSE_WRITES") == "1"
+
+
+def keep_runs_on_drive(runs=OWN_RUNS, drive=Path("/content/drive")):
+    """Keep the reader's own runs on their Google Drive, where checkpoints outlive a lost Colab session.
 
     Mounts Drive at ``drive`` (Colab asks for permission), copies the runs that it lacks there, finished or not, and
     puts a link in the folder's place; returns the folder on Drive. In a new session call it again, before training: of
-    a run that Drive has already, that one counts, and the other stays beside the link, in ``runs_before_drive``.
+    a run that Drive has already, that one counts, and the other stays beside the link, in ``runs_before_drive``. The
+    reference runs stay in the clone.
     Raises ``RuntimeError`` outside Colab.
     """
     if "google.colab" not in sys.modules:
@@ -94,18 +121,15 @@ def keep_runs_on_drive(runs=RUNS, drive=Path("/content/drive")):
 
     google_drive.mount(str(drive))
     kept.mkdir(parents=True, exist_ok=True)
-    files = [path for path in runs.rglob("*") if path.is_file()]
-    for path in sorted({file if file.parent == runs else file.parent for file in files}):
+    for path in sorted({file.parent for file in runs.rglob("*") if file.is_file()}):
         place = kept / path.relative_to(runs)
         if not place.exists():
             part = place.with_name(f"{place.name}.part")  # renamed when it is whole: a session can end here, too
             place.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                shutil.copytree(path, part, dirs_exist_ok=True)
-            else:
-                shutil.copy(path, part)
+            shutil.copytree(path, part, dirs_exist_ok=True)
             part.rename(place)
-    runs.rename(runs.with_name("runs_before_drive"))
+    if runs.exists():
+        runs.rename(runs.with_name("runs_before_drive"))
     runs.symlink_to(kept, target_is_directory=True)
     return kept
 

@@ -31,6 +31,7 @@ from tqdm.auto import tqdm
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN = (0.4914, 0.4822, 0.4465)  # of the 50,000 training images, a channel each, on a scale of 0 to 1
 STD = (0.2470, 0.2435, 0.2616)  # notebook 01 computes both
+AHEAD = 8192  # images that all workers together prepare in advance: 25 MB of shared memory, of which Docker grants 64
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SAMPLE = REPOSITORY / "images" / "cifar10_sample"
@@ -292,54 +293,61 @@ class Cifar10(Dataset):
 
 
 class ShuffledBatches(Sampler):
-    """Yields the batches of one epoch, lists of ``(epoch, index)``, in an order that ``(seed, epoch)`` decides.
+    """Yields the batches of all ``epochs``, one epoch after the other, as lists of ``(epoch, index)``.
 
-    Set ``epoch`` before each pass. The last batch may be smaller: every image is seen once an epoch. With a ``share``
-    ``(i, n)`` these are the batches of process ``i`` of ``n``: of each batch every ``n``-th image, from the ``i``-th.
+    The order of an epoch is decided by ``(seed, epoch)``. Its last batch may be smaller: every image is seen once an
+    epoch. With a ``share`` ``(i, n)`` these are the batches of process ``i`` of ``n``: of each batch every ``n``-th
+    image, from the ``i``-th.
     """
 
-    def __init__(self, size, batch_size, seed=0, share=(0, 1)):
-        self.size, self.batch_size, self.seed, self.share, self.epoch = size, batch_size, seed, share, 0
+    def __init__(self, size, batch_size, seed=0, share=(0, 1), epochs=range(1, 2)):
+        self.size, self.batch_size, self.seed, self.share, self.epochs = size, batch_size, seed, share, epochs
         smallest = size % batch_size or batch_size
         if smallest < share[1]:
             raise ValueError(f"{share[1]} processes cannot share a batch of {smallest} images: change the batch size")
 
     def __len__(self):
-        return -(-self.size // self.batch_size)
+        return len(self.epochs) * -(-self.size // self.batch_size)
 
     def __iter__(self):
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
-        for start in range(0, self.size, self.batch_size):
-            batch = order[start : start + self.batch_size]
-            yield [(self.epoch, int(index)) for index in batch[self.share[0] :: self.share[1]]]
+        for epoch in self.epochs:
+            order = np.random.default_rng((self.seed, epoch)).permutation(self.size)
+            for start in range(0, self.size, self.batch_size):
+                batch = order[start : start + self.batch_size]
+                yield [(epoch, index) for index in batch[self.share[0] :: self.share[1]].tolist()]
 
 
 def _as_served(batch):
     return batch  # Cifar10 serves whole batches already
 
 
-def train_loader(dataset, batch_size=128, seed=0, workers=0, share=(0, 1)):
-    """Return a ``DataLoader`` over ``ShuffledBatches``; set ``loader.batch_sampler.epoch`` before each epoch."""
-    return _loader(dataset, ShuffledBatches(len(dataset), batch_size, seed, share), workers)
+def train_loader(dataset, batch_size=128, seed=0, workers=0, share=(0, 1), epochs=range(1, 2), device=None):
+    """Return a ``DataLoader`` whose one iteration goes through all ``epochs``, as ``ShuffledBatches`` does.
+
+    So the workers run ahead over the end of an epoch: while it is evaluated, they prepare the next. Take an epoch's
+    batches off with ``itertools.islice``. When the iterator goes, finished or not, the workers end. Give the ``device``
+    that the batches go to.
+    """
+    batches = ShuffledBatches(len(dataset), batch_size, seed, share, epochs)
+    return _loader(dataset, batches, device, workers, max(AHEAD // (batch_size * max(workers, 1)), 2))
 
 
-def test_loader(dataset, batch_size=500, workers=0):
-    """Return a ``DataLoader`` over the data set in its own order."""
+def test_loader(dataset, batch_size=500, device=None):
+    """Return a ``DataLoader`` over the data set in its own order; give the ``device`` that the batches go to."""
     batches = [
         list(range(start, min(start + batch_size, len(dataset)))) for start in range(0, len(dataset), batch_size)
     ]
-    return _loader(dataset, batches, workers)
+    return _loader(dataset, batches, device)
 
 
-def _loader(dataset, batches, workers):
+def _loader(dataset, batches, device, workers=0, ahead=None):
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_as_served,
-        persistent_workers=workers > 0,
-        prefetch_factor=4 if workers else None,
-        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=ahead if workers else None,  # batches, for each worker
+        pin_memory=device is not None and device.type == "cuda",  # a GPU fetches from such memory by itself
     )
 
 

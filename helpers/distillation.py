@@ -24,7 +24,8 @@ class Distillation:
         + weight · temperature² · KL(softmax(teacher(images) / temperature) ‖ softmax(logits / temperature))
 
     as the mean over the images. A ``temperature`` above 1 brings out the teacher's small probabilities; its square
-    keeps the gradients at the same size. The teacher stays as it is.
+    keeps the gradients at the same size. The teacher stays as it is. It answers in the precision of its surroundings,
+    but never in float16: an unusual image can overflow it (notebook 09), and its answer would be no number.
     """
 
     def __init__(self, teacher, weight=0.7, temperature=4.0):
@@ -32,7 +33,9 @@ class Distillation:
         self.weight, self.temperature = weight, temperature
 
     def __call__(self, images, logits, labels):
-        with torch.no_grad():
+        kind = images.device.type
+        bfloat16 = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16
+        with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=bfloat16):
             answers = F.log_softmax(self.teacher(images).float() / self.temperature, dim=1)
         ours = F.log_softmax(logits / self.temperature, dim=1)
         divergence = F.kl_div(ours, answers, reduction="batchmean", log_target=True)

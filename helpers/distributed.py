@@ -21,6 +21,7 @@ Notebook 10 shows this at work.
 
 import contextlib
 import dataclasses
+import datetime
 import os
 
 import torch
@@ -48,14 +49,25 @@ class World:
         if world.size == 1:
             return world, device
         if device.type == "cuda":
-            if world.local_rank >= torch.cuda.device_count():
-                raise ValueError(f"there are {torch.cuda.device_count()} GPUs: lower --nproc-per-node to that")
-            device = torch.device("cuda", world.local_rank)
+            device = torch.device("cuda", world.gpu(torch.cuda.device_count()))
             torch.cuda.set_device(device)
-        elif device.type != "cpu":
+            dist.init_process_group("nccl", device_id=device)  # told now, it need not guess at the first message
+            return world, device
+        if device.type != "cpu":
             raise ValueError(f"several processes cannot share a device of type {device.type}: use --device cpu")
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("gloo")
         return world, device
+
+    def gpu(self, visible):
+        """Return the number of this process's GPU among the ``visible`` ones; ``ValueError`` where it has none.
+
+        torchrun shows every process all GPUs of the machine; srun may show each task one, its own, as number 0.
+        """
+        if visible == 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
+            return 0
+        if self.local_rank >= visible:
+            raise ValueError(f"there are {visible} GPUs: lower --nproc-per-node to that")
+        return self.local_rank
 
     def leave(self):
         """End the connection to the other processes, once all of them are here.
@@ -85,13 +97,11 @@ class World:
         return loss * (count * self.size / images)
 
     def sum(self, *numbers):
-        """Return each of the ``numbers`` (tensors on one device, or ints) summed over the processes."""
-        if self.size == 1:
-            return numbers
-        device = next(number.device for number in numbers if isinstance(number, torch.Tensor))
-        total = torch.stack([torch.as_tensor(number, dtype=torch.float64, device=device) for number in numbers])
-        dist.all_reduce(total)
-        return total.unbind()
+        """Return the ``numbers``, scalar tensors on one device, each summed over the processes, as one tensor."""
+        total = torch.stack([number.float() for number in numbers])
+        if self.size > 1:
+            dist.all_reduce(total)
+        return total
 
     def gather(self, *tensors):
         """Return each of the ``tensors`` (on the CPU) with those of the other processes joined to it, rank by rank."""
@@ -117,12 +127,19 @@ class World:
 
     @contextlib.contextmanager
     def first_goes_first(self):
-        """Let the first process of each machine through the block before the others: it downloads, they only read."""
+        """Let the first process of each machine through the block before the others: it downloads, they only read.
+
+        They wait on the CPU, for hours if need be: NCCL would give up after ten minutes.
+        """
+        if self.size == 1:
+            yield
+            return
+        patient = dist.new_group(backend="gloo", timeout=datetime.timedelta(hours=6))
         if self.local_rank:
-            dist.barrier()
+            dist.barrier(patient)
         yield
-        if self.size > 1 and not self.local_rank:
-            dist.barrier()
+        if not self.local_rank:
+            dist.barrier(patient)
 
 
 ALONE = World()  # a process that trains by itself, and pays nothing for the others that there might be

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from helpers.records import RUNS, read_record
+from helpers.records import find_run, read_record, sha256
 
 
 def conv_bn_relu(in_channels, out_channels, kernel_size=3, **options):
@@ -236,14 +236,20 @@ def build(name):
     return NETWORKS[name]()
 
 
-def load_pretrained(name, runs=RUNS):
-    """Return the trained network of the run ``name`` (a folder in ``notebooks/runs``), in evaluation mode, on the CPU.
+def load_pretrained(name, runs=None):
+    """Return the trained network of the finished run ``name``, in evaluation mode, on the CPU.
 
-    Raises ``FileNotFoundError`` that lists the runs there are when ``name`` is none of them.
+    Looks in the folder ``runs``, or else among the reference runs (``notebooks/runs``) and the reader's own (``runs``).
+    Raises ``FileNotFoundError`` that lists the runs there are when ``name`` is none of them, and ``ValueError`` for
+    weights that are missing, damaged or of another run.
     """
-    record = read_record(name, runs)
+    record, weights = read_record(name, runs), find_run(name, runs) / "weights.pt"
     network = build(record["network"])
-    network.load_state_dict(torch.load(runs / name / "weights.pt", map_location="cpu", weights_only=True))
+    if not weights.is_file():
+        raise ValueError(f"the run {name!r} kept no weights: there is no {weights}")
+    if sha256(weights) != record["weights_sha256"]:
+        raise ValueError(f"{weights} is damaged or of another run (its SHA-256 is not the record's): train it anew")
+    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return network.eval()
 
 

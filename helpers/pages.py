@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from helpers import site
+from helpers.colab import notebook_mode
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -73,11 +74,11 @@ def make_pages(paths, folder, timeout=None):
 def main():
     """Make the page of every notebook in ``build/``, or of those named on the command line."""
     prepare_environment()
-    mode = os.environ["NOTEBOOK_MODE"]
+    mode = notebook_mode()
     paths = [Path(name).resolve() for name in sys.argv[1:]] or sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
     folder = REPOSITORY / "build"
     print(f"Executing {len(paths)} notebooks in {mode} mode.")
-    failures = make_pages(paths, folder, timeout=None if mode == "full" else 300)
+    failures = make_pages(paths, folder, timeout=300 if mode == "quick" else None)
     for name, failure in failures.items():
         print(f"\n{name} failed:\n{failure}", file=sys.stderr)
     print(f"The pages are in {folder}: begin with index.html" if paths else "There is no notebook to execute.")

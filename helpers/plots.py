@@ -591,6 +591,26 @@ def class_accuracy(accuracies):
     return drawn
 
 
+@styled()
+def own_beside(reference, own):
+    """Draw the test accuracy of a reader's own run beside the ``reference`` run's: over the epochs, and by class."""
+    drawn, (curves, classes) = figure(columns=2, size=(12, 4.8))
+    for record, label, colour, style, mark in (
+        (reference, reference["name"], BLUE, "-", "o"),
+        (own, "your run", PURPLE, "--", "D"),
+    ):
+        epochs, accuracy = zip(*((row["epoch"], row["test_accuracy"]) for row in record["history"]), strict=True)
+        only_one = mark if len(epochs) == 1 else None
+        curves.plot(epochs, accuracy, style, color=colour, label=label, marker=only_one, markersize=9)
+        by_class = record["test"]["class_accuracy"]
+        classes.plot(list(by_class.values()), list(by_class), mark, color=colour, label=label, markersize=9)
+    curves.set(xlabel="epoch", ylabel="test accuracy (%)")
+    curves.legend()
+    classes.set(xlabel="accuracy by class, last epoch (%)")
+    classes.invert_yaxis()
+    return drawn
+
+
 # Notebook 08: the mistakes -------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,9 @@
-"""What a finished training run leaves in ``notebooks/runs/NAME``: ``record.json`` and ``weights.pt``.
+"""What a finished training run leaves in a folder of its own: ``record.json`` and ``weights.pt``.
 
 A record says how the weights came about and what they reach, so that every figure in the notebooks and the README
-can be read from it. Fields: see ``REQUIRED``.
+can be read from it. Fields: see ``REQUIRED``. There are two places: the course's *reference runs* in
+``notebooks/runs``, which its text is about and which nothing that a reader starts writes to, and the reader's *own
+runs* in ``runs``, which are drawn beside them (notebook 06).
 """
 
 import csv
@@ -9,38 +11,76 @@ import hashlib
 import io
 import json
 import os
+import re
 from pathlib import Path
 
-RUNS = Path(__file__).resolve().parent.parent / "notebooks" / "runs"
+REPOSITORY = Path(__file__).resolve().parent.parent
+RUNS = REPOSITORY / "notebooks" / "runs"  # the reference runs
+OWN_RUNS = REPOSITORY / "runs"  # the reader's own; git ignores it
 
 REQUIRED = (
     "name", "command", "network", "parameters", "recipe", "data", "history", "test", "device", "versions",
     "seconds", "weights_sha256", "date",
 )  # fmt: skip
+IN_A_ROW = (
+    "epoch", "lr", "train_loss", "train_accuracy", "test_loss", "test_correct", "test_images", "test_accuracy",
+    "seconds",
+)  # fmt: skip
+IN_THE_TEST = ("loss", "correct", "images", "accuracy", "class_accuracy", "confusion")
 
 
-def read_record(name, runs=RUNS):
-    """Return the record of the run ``name`` as a dictionary.
+def plain_name(name):
+    """Return ``name``, the name of a run and of its folder; anything that leads elsewhere is a ``ValueError``."""
+    if not name.strip() or name[0] == "." or re.search(r'[/\\:*?"<>|\x00-\x1f]', name) or len(name) > 100:
+        raise ValueError(f"the name of a run is a plain word without slashes, as my_run_2; not {name!r}")
+    return name
+
+
+def find_run(name, runs=None):
+    """Return the folder of the finished run ``name`` in ``runs``, or else among the reference and the own runs.
+
+    Raises ``ValueError`` for a name with a slash, and ``FileNotFoundError`` that lists the runs there are.
+    """
+    places = [Path(runs)] if runs else [RUNS, OWN_RUNS]
+    for place in places:
+        if (place / plain_name(name) / "record.json").is_file():
+            return place / name
+    there = sorted(path.parent.name for place in places for path in place.glob("*/record.json"))
+    where = " or ".join(map(str, places))
+    raise FileNotFoundError(f"there is no run {name!r} in {where}: there are {', '.join(there) or 'none yet'}")
+
+
+def read_record(name, runs=None):
+    """Return the record of the run ``name`` as a dictionary; ``find_run`` says where it is looked for.
 
     Raises ``FileNotFoundError`` that lists the runs there are, or ``ValueError`` that names what the file lacks.
     """
-    path = Path(runs) / name / "record.json"
-    if not path.is_file():
-        there = sorted(path.parent.name for path in Path(runs).glob("*/record.json"))
-        raise FileNotFoundError(f"there is no run {name!r} in {runs}: there are {', '.join(there) or 'none yet'}")
+    path = find_run(name, runs) / "record.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise ValueError(f"{path} is damaged ({error}): move it away, or restore it") from error
+    missing = lacking(record)
+    if missing:
+        raise ValueError(f"{path} is damaged, it lacks {', '.join(missing)}: move it away, or restore it")
+    return record
+
+
+def lacking(record):
+    """Return the names of what ``record`` should have and has not, its test and its epochs included."""
+    if not isinstance(record, dict):
+        return ["everything"]
     missing = [field for field in REQUIRED if field not in record]
     if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}")
-    return record
+        return missing
+    parts = [("test", record["test"], IN_THE_TEST)]
+    parts += [("history", row, IN_A_ROW) for row in record["history"] or [{}]]
+    return [f"{field} in {name}" for name, part, fields in parts for field in fields if field not in part]
 
 
 def write_record(record, runs=RUNS):
     """Write ``record`` to ``runs/NAME/record.json``, one epoch of its history a line, whole or not at all."""
-    missing = [field for field in REQUIRED if field not in record]
+    missing = lacking(record)
     if missing:
         raise ValueError(f"the record lacks {', '.join(missing)}")
     lines = ",\n".join("    " + json.dumps(epoch) for epoch in record["history"])
@@ -76,9 +116,16 @@ def epoch_line(epoch, epochs):
     )
 
 
+def progress_line(row, epochs):
+    """Return ``epoch_line`` of a run that is going on, with the seconds of the epoch and the time left."""
+    minutes = row["seconds_left"] / 60
+    left = f", about {minutes:.0f} min left" if minutes >= 1 else f", about {row['seconds_left']:.0f} s left"
+    return f"{epoch_line(row, epochs)}  {row['seconds']:.1f} s{left if row['epoch'] < epochs else ''}"
+
+
 # The results table of the README ------------------------------------------------------------------------------------
 
-README = RUNS.parent.parent / "README.md"
+README = REPOSITORY / "README.md"
 BEGIN, END = "<!-- results: written by python -m helpers.records -->", "<!-- end of results -->"
 
 

@@ -11,40 +11,76 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from helpers import colab
+from helpers import colab, training
 from helpers.data import SAMPLE
 from helpers.networks import count_parameters, load_pretrained
 from helpers.records import RUNS, read_record
 
 
-def test_mode_is_what_the_variable_says(monkeypatch):
-    for mode in ("full", "quick"):
-        monkeypatch.setenv("NOTEBOOK_MODE", mode)
-        assert colab.notebook_mode() == mode
-    monkeypatch.setenv("NOTEBOOK_MODE", "fast")
-    with pytest.raises(ValueError, match="NOTEBOOK_MODE is 'fast'; it must be full or quick"):
-        colab.notebook_mode()
+def gpu(monkeypatch, there):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: there)
 
 
-@pytest.mark.parametrize("gpu, mode", [(True, "full"), (False, "quick")])
-def test_mode_without_the_variable_depends_on_the_gpu(monkeypatch, gpu, mode):
-    monkeypatch.delenv("NOTEBOOK_MODE", raising=False)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
-    assert colab.notebook_mode() == mode
-
-
-def test_set_up_says_the_mode_and_how_to_change_it(monkeypatch, capsys):
+@pytest.mark.parametrize("mode", ["quick", "full", "train"])
+def test_mode_is_what_the_field_says_or_else_the_variable(monkeypatch, mode):
+    monkeypatch.setenv("NOTEBOOK_MODE", f" {mode.title()} ")
+    assert colab.notebook_mode() == colab.notebook_mode("auto") == mode
     monkeypatch.setenv("NOTEBOOK_MODE", "quick")
-    assert colab.set_up() == colab.set_up() == (False, SAMPLE)
-    assert "Runtime > Change runtime type" in capsys.readouterr().out
+    assert colab.notebook_mode(mode) == mode
+
+
+@pytest.mark.parametrize("there, mode, where_it_takes_minutes", [(True, "full", "train"), (False, "quick", "quick")])
+def test_mode_without_the_variable_depends_on_the_gpu(monkeypatch, there, mode, where_it_takes_minutes):
+    monkeypatch.delenv("NOTEBOOK_MODE", raising=False)
+    gpu(monkeypatch, there)
+    assert colab.notebook_mode() == mode
+    assert colab.notebook_mode(trains=True) == where_it_takes_minutes
+
+
+def test_a_mode_with_a_slip_of_the_pen_is_refused(monkeypatch):
+    monkeypatch.setenv("NOTEBOOK_MODE", "tarin")
+    with pytest.raises(ValueError, match="NOTEBOOK_MODE is 'tarin'; it must be quick, full, train, or auto"):
+        colab.set_up()
+    with pytest.raises(ValueError, match="MODE is 'fast'; it must be"):
+        colab.set_up("fast")
+
+
+def test_set_up_says_the_mode_why_and_how_to_change_it(monkeypatch, capsys):
     monkeypatch.setenv("NOTEBOOK_MODE", "full")
-    assert colab.set_up() == (True, None)
-    assert "NOTEBOOK_MODE=quick" in capsys.readouterr().out
+    for choice, mode, why, result in (
+        ("quick", "quick", "as MODE says", (False, SAMPLE)),
+        ("auto", "full", "as NOTEBOOK_MODE says", (True, None)),
+        ("train", "train", "as MODE says", (True, None)),
+    ):
+        assert colab.set_up(choice) == colab.set_up(choice) == result
+        said = capsys.readouterr().out
+        assert f"Mode: {mode}, {why}: " in said and "choose it as MODE" in said and "NOTEBOOK_MODE=quick" in said
+    monkeypatch.delenv("NOTEBOOK_MODE")
+    gpu(monkeypatch, True)
+    colab.set_up()
+    assert "Mode: full, since there is a GPU" in capsys.readouterr().out
+    gpu(monkeypatch, False)
+    colab.set_up()
+    assert "Mode: quick, since there is no NVIDIA GPU: " in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    monkeypatch.setattr(colab, "PACKAGES", ())
+    colab.set_up()
+    assert "Runtime > Change runtime type > T4 GPU" in capsys.readouterr().out
+
+
+def test_a_gpu_that_pytorch_cannot_use_is_named(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv("NOTEBOOK_MODE", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpu(monkeypatch, False)
+    monkeypatch.setattr(training, "NVIDIA_DRIVER", (str(tmp_path),))
+    colab.set_up()
+    assert "There is an NVIDIA driver here, but PyTorch" in capsys.readouterr().out
 
 
 def clone_runs(place):
-    """Copy the stored runs, as a clone has them: a run that goes on here meanwhile leaves checkpoints."""
-    shutil.copytree(RUNS, place, ignore=shutil.ignore_patterns("checkpoint*"))
+    """Make ``place`` a folder of own runs: one with its weights, and a folder of some more."""
+    for name in ("session_62", "kinds"):
+        shutil.copytree(RUNS / name, place / name)
 
 
 def files(folder):
@@ -53,7 +89,7 @@ def files(folder):
 
 @pytest.fixture
 def course_in_colab(tmp_path, monkeypatch):
-    """A copy of the stored runs, an empty Drive, and the module that mounts it: ``(runs, drive)``."""
+    """Some runs, an empty Drive, and the module that mounts it: ``(runs, drive)``."""
     runs, drive, module = tmp_path / "runs", tmp_path / "drive", types.ModuleType("google.colab")
     clone_runs(runs)
     module.drive = types.SimpleNamespace(
@@ -64,7 +100,7 @@ def course_in_colab(tmp_path, monkeypatch):
 
 
 def test_runs_on_drive_outlive_the_session(course_in_colab):
-    """The stored runs are read there, new ones land there, and a new session finds them, a run begun anew as well."""
+    """The runs are read there, new ones land there, and a new session finds them, a run begun anew as well."""
     runs, drive = course_in_colab
     stored = files(runs)
     kept = colab.keep_runs_on_drive(runs, drive)
@@ -110,6 +146,15 @@ def test_a_copy_to_drive_that_was_broken_off_is_done_again(course_in_colab, monk
         colab.keep_runs_on_drive(runs, drive)
     assert files(runs) == stored and not runs.is_symlink()
     assert files(colab.keep_runs_on_drive(runs, drive)) == stored
+
+
+def test_drive_before_the_first_run_of_ones_own(course_in_colab):
+    """There is no folder yet: what is trained next lands on Drive."""
+    runs, drive = course_in_colab
+    shutil.rmtree(runs)
+    kept = colab.keep_runs_on_drive(runs, drive)
+    (runs / "mine").mkdir()
+    assert (kept / "mine").is_dir() and not (runs.parent / "runs_before_drive").exists()
 
 
 def test_without_colab_there_is_no_drive(tmp_path):

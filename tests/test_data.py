@@ -1,11 +1,19 @@
 """Reading CIFAR-10 from its three sources, refusing damaged ones, and serving it."""
 
+import contextlib
 import hashlib
 import http.server
 import io
+import itertools
+import multiprocessing
+import os
 import pickle
+import signal
+import subprocess
+import sys
 import tarfile
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -246,15 +254,121 @@ def test_normalised_training_set_has_mean_0_and_deviation_1():
 
 
 def test_every_image_once_an_epoch_in_an_order_of_its_own():
-    batches = data.ShuffledBatches(1000, 128, seed=1)
-    orders = []
-    for epoch in (1, 2, 1):
-        batches.epoch = epoch
-        listed = list(batches)
-        assert len(listed) == len(batches) == 8 and {key[0] for batch in listed for key in batch} == {epoch}
-        orders.append([index for batch in listed for _, index in batch])
-    assert sorted(orders[0]) == list(range(1000))
-    assert orders[0] == orders[2] != orders[1]
+    """One epoch's batches after the other's, never mixed; the order is what (seed, epoch) always gave."""
+    batches = data.ShuffledBatches(1000, 128, seed=1, epochs=(3, 1, 2))
+    listed = list(batches)
+    assert len(listed) == len(batches) == 24 and [len(batch) for batch in listed] == ([128] * 7 + [104]) * 3
+    for number, epoch in enumerate((3, 1, 2)):
+        keys = [key for batch in listed[8 * number : 8 * number + 8] for key in batch]
+        order = np.random.default_rng((1, epoch)).permutation(1000).tolist()
+        assert sorted(order) == list(range(1000)) and keys == [(epoch, index) for index in order]
+    assert len({tuple(index for _, index in batch) for batch in listed}) == 24
+
+
+class Watched(data.Cifar10):
+    """Keeps the epoch of the last batch that any worker has prepared, where every process can read it."""
+
+    def __init__(self, images):
+        super().__init__(images, np.zeros(len(images), np.int64))
+        self.seen = multiprocessing.Value("i", 0)
+
+    def __getitems__(self, keys):
+        self.seen.value = max(self.seen.value, keys[0][0])
+        return super().__getitems__(keys)
+
+
+def wait_until(true, seconds=20):
+    ends = time.monotonic() + seconds
+    while not true() and time.monotonic() < ends:
+        time.sleep(0.01)
+    return true()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_run_ahead_over_the_end_of_an_epoch(workers):
+    """While an epoch is evaluated they work on the next, but not on the whole run."""
+    dataset = Watched(np.zeros((2048, 32, 32, 3), np.uint8))
+    batches = iter(data.train_loader(dataset, 128, workers=workers, epochs=range(1, 30)))
+    assert len(list(itertools.islice(batches, 16))) == 16
+    assert wait_until(lambda: dataset.seen.value >= 2)  # nothing more was asked for
+    time.sleep(0.3)
+    assert dataset.seen.value <= 1 + data.AHEAD // len(dataset)
+
+
+def test_fewer_batches_are_prepared_where_they_are_large():
+    ahead = [data.train_loader(Watched(np.zeros((9, 32, 32, 3), np.uint8)), size, workers=2) for size in (128, 8192)]
+    assert [loader.prefetch_factor for loader in ahead] == [32, 2]
+
+
+@pytest.mark.parametrize("taken", [3, 16, 32])
+def test_workers_end_with_the_iterator_wherever_it_is_left(taken):
+    """In the middle of an epoch, at its end, at the end of all; also where a traceback still holds the iterator."""
+    loader = data.train_loader(Watched(np.zeros((256, 32, 32, 3), np.uint8)), 16, workers=2, epochs=range(1, 3))
+    batches = iter(loader)
+    assert len(list(itertools.islice(batches, taken))) == taken and len(multiprocessing.active_children()) == 2
+    del batches
+    assert wait_until(lambda: not multiprocessing.active_children(), 10)
+
+    def train(batches):
+        for _ in itertools.islice(batches, taken):
+            pass
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped") as held, contextlib.closing(batch for batch in loader) as batches:
+        train(batches)
+    assert held.tb is not None and wait_until(lambda: not multiprocessing.active_children(), 10)
+
+
+STOPPED = """
+import sys
+import numpy as np
+from helpers import data
+
+dataset = data.Cifar10(np.zeros((256, 32, 32, 3), np.uint8), np.zeros(256, np.int64))
+batches = iter(data.train_loader(dataset, 16, workers=2, epochs=range(1, 100_000)))
+for number, _ in enumerate(batches):
+    if number == 20:
+        print("running", flush=True)
+        if sys.argv[1] == "error":
+            raise RuntimeError("stopped")
+        if sys.argv[1] == "end":
+            break
+"""
+
+
+@pytest.mark.parametrize("how", ["error", "end", "Ctrl-C"])
+def test_stopping_early_is_quick_and_quiet(how):
+    """An error, an end with the iterator still there, and Ctrl-C, which reaches the workers, too."""
+    if how == "Ctrl-C" and os.name != "posix":
+        pytest.skip("Windows has no signal for a group of processes alone")
+    command = [sys.executable, "-c", STOPPED, how]
+    process = subprocess.Popen(
+        command,
+        cwd=data.REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout.readline() == "running\n"
+        if how == "Ctrl-C":
+            os.killpg(process.pid, signal.SIGINT)
+        _, noise = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    last = {"error": ["RuntimeError: stopped"], "end": [], "Ctrl-C": ["KeyboardInterrupt"]}[how]
+    assert noise.splitlines()[-1:] == last and noise.count("Traceback") == len(last), noise
+
+
+def test_memory_is_pinned_for_a_gpu_alone(monkeypatch):
+    """Not where there is a GPU, but where the batches go to it."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    dataset = data.Cifar10(*load_cifar10(False, data.SAMPLE))
+    for loader in (data.train_loader, data.test_loader):
+        devices = {"cuda:1": True, "cpu": False, "mps": False}
+        assert {name: loader(dataset, device=torch.device(name)).pin_memory for name in devices} == devices
+        assert not loader(dataset).pin_memory
 
 
 def test_test_images_come_in_order_and_untouched():

@@ -105,18 +105,18 @@ def in_shares(recipe, images, labels, epochs, processes=2):
     optimizer = torch.optim.SGD(
         network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
     )
-    batches = data.ShuffledBatches(len(labels), recipe.batch_size, recipe.seed)
+    steps = -(-len(labels) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         recipe.lr,
-        total_steps=recipe.epochs * len(batches),
+        total_steps=recipe.epochs * steps,
         pct_start=recipe.warmup,
         cycle_momentum=False,
     )
     served = data.Cifar10(images, labels, pipeline(recipe.augment, recipe.seed))
-    for batches.epoch in range(1, epochs + 1):
+    for epoch in range(1, epochs + 1):
         statistics = [copy.deepcopy(list(network.buffers())) for _ in range(processes)]
-        for batch in batches:
+        for batch in data.ShuffledBatches(len(labels), recipe.batch_size, recipe.seed, epochs=[epoch]):
             optimizer.zero_grad()
             for rank in range(processes):
                 _set_buffers(network, statistics[rank])
@@ -146,10 +146,8 @@ def test_batchnorm_takes_each_share_by_itself(few, tmp_path):
 
 
 def test_shares_of_a_batch_are_disjoint_and_whole():
-    alone = data.ShuffledBatches(TRAIN, 20, seed=5)
-    shares = [data.ShuffledBatches(TRAIN, 20, seed=5, share=(i, 3)) for i in range(3)]
-    for sampler in (alone, *shares):
-        sampler.epoch = 2
+    alone = data.ShuffledBatches(TRAIN, 20, seed=5, epochs=[2])
+    shares = [data.ShuffledBatches(TRAIN, 20, seed=5, share=(i, 3), epochs=[2]) for i in range(3)]
     assert len(alone) == len(shares[0]) == 5
     for batch, *parts in zip(alone, *shares, strict=True):
         assert sorted(batch) == sorted(key for part in parts for key in part)

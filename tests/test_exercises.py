@@ -122,6 +122,6 @@ def test_executes_only_what_an_exercise_builds_on():
 
 
 def test_executes_the_set_up_cell_where_a_helper_is_imported():
-    sources = ["FULL, DATA = set_up()", "from helpers import analysis", "import numpy as np"]
+    sources = ["FULL, DATA = set_up(MODE)", "from helpers import analysis", "import numpy as np"]
     assert needed(sources, "answer = analysis.mcnemar(1, 2)") == sources[:2]
     assert needed(sources, "answer = np.ones(3)") == sources[2:]

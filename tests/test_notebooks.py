@@ -242,7 +242,7 @@ BREAKS = [
     (opens_with_title_badge_and_times, edit(0, "01_first", "02_second")),
     (opens_with_title_badge_and_times, edit(0, "2 minutes on a CPU", "")),
     (opens_with_title_badge_and_times, edit(0, "10 seconds on a GPU, 2 minutes on a", "GPU or")),
-    (set_up_cell_is_the_common_one, edit(1, "set_up()", "set_up(1)")),
+    (set_up_cell_is_the_common_one, edit(1, "set_up(MODE)", "set_up(1)")),
     (set_up_cell_is_the_common_one, edit(1, "https://", "http://")),
     (set_up_cell_is_the_common_one, tag(1)),
     (set_up_cell_is_the_common_one, tag(4, "set-up")),

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from helpers import data, training
 from helpers.distillation import Distillation
 from helpers.networks import build, load_pretrained
-from helpers.records import read_record
+from helpers.records import OWN_RUNS, RUNS, read_record
 from helpers.training import Recipe, Speed, TrainingError, evaluate, fit
 
 CPU = torch.device("cpu")
@@ -116,6 +116,50 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     assert process.returncode == 1 and "--resume" in output and "Traceback" not in output
 
 
+def one_epoch(runs, *more, name="run"):
+    line = f"--network tutorial_net --epochs 1 --name {name} --data {data.SAMPLE} --runs {runs} --no-compile"
+    return training.main([*line.split(), "--workers", "0", "--device", "cpu", *more])
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_run_is_not_overwritten_unless_told(tmp_path, capsys):
+    """Neither with nor without --resume; with --force it is, at the end, and not by a run that is broken off."""
+    one_epoch(tmp_path)
+    before = contents(tmp_path)
+    for more in ([], ["--resume"], ["--seed", "1"]):
+        with pytest.raises(TrainingError, match="run is a finished run: choose another --name, or .* with --force"):
+            one_epoch(tmp_path, *more)
+    assert contents(tmp_path) == before
+    assert one_epoch(tmp_path, "--seed", "1", "--force")["seed"] == 1 == read_record("run", tmp_path)["seed"]
+    assert "--force" not in read_record("run", tmp_path)["command"]
+
+
+def test_runs_go_to_the_readers_folder_under_a_name_that_is_no_reference_runs(tmp_path, monkeypatch):
+    options = training.parse([])
+    assert options.runs == OWN_RUNS and OWN_RUNS not in RUNS.parents and OWN_RUNS != RUNS
+    names = [path.name for path in RUNS.iterdir()]
+    assert names and not [name for name in names if name.startswith("my_")]
+    assert training.own_name(Recipe()) == "my_session_net_62"
+    for name in names:
+        with pytest.raises(TrainingError, match=f"{name} is the name of a reference run"):
+            training.main(["--name", name, "--epochs", "1", "--data", str(data.SAMPLE)])
+    for reference in ("session_62", "better_62"):
+        with pytest.raises(TrainingError, match="is a finished run"):
+            training.main(["--name", reference, "--runs", str(RUNS), "--data", str(data.SAMPLE), "--resume"])
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "../up", "..", "/abs", "C:\\x", ".hidden", "a\nb"])
+def test_a_name_that_is_a_path_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="the name of a run is a plain word without slashes"):
+        one_epoch(tmp_path, "--name", name)
+    with pytest.raises(ValueError, match="plain word"):
+        load_pretrained(name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_damaged_checkpoint_falls_back_to_the_one_before(few, tmp_path):
     recipe, checkpoint = small(), tmp_path / "checkpoint.pt"
     whole, _ = fit(recipe, *few, CPU, Speed())
@@ -207,12 +251,12 @@ def test_adamw_decays_weights_apart_from_their_gradients():
 
 
 def test_average_of_the_weights_follows_its_formula(few):
-    """After n steps the average is what decay·average + (1 − decay)·weights gives, begun at the first weights."""
+    """After n steps the average is decay·average + (1 − decay)·weights, begun at those after the first step."""
     recipe = small(epochs=1, ema=0.5, batch_size=32)
     run = training._Run(recipe, 2, CPU, Speed())
     seen = []
-    update = run.ema.update_parameters
-    run.ema.update_parameters = lambda network: (seen.append(network[0].weight.detach().clone()), update(network))
+    update = run.ema.update
+    run.ema.update = lambda network: (seen.append(network[0].weight.detach().clone()), update(network))
     batches = data.train_loader(data.Cifar10(*few[0]), 32)
     run.train_epoch(batches)
     assert len(seen) == 2
