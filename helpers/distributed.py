@@ -66,7 +66,7 @@ class World:
         if visible == 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
             return 0
         if self.local_rank >= visible:
-            raise ValueError(f"there are {visible} GPUs: lower --nproc-per-node to that")
+            raise ValueError(f"there are {visible} GPUs: lower --nproc-per-node to that (srun: --ntasks-per-node)")
         return self.local_rank
 
     def leave(self):

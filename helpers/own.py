@@ -26,13 +26,15 @@ def own_run(recipe, mode, sample_epochs=2, runs=OWN_RUNS):
     if mode == "train" and not (runs / name / "record.json").exists():
         training.main([*command(recipe).split()[3:], "--resume", "--runs", str(runs)], progress=True)
     elif mode == "quick" and sample_epochs:
+        print("Quick mode, on the sample; not kept:")
         small = dataclasses.replace(recipe, epochs=sample_epochs)
         sets = (data.load_cifar10(train, data.SAMPLE) for train in (True, False))
         speed = training.Speed.best(training.best_device(), compile=False)
         training.fit(small, *sets, speed=speed, report=lambda row: print(epoch_line(row, sample_epochs)))
     own = find_own(name, recipe.network, runs)
     if own:
-        print(f"Your run, runs/{name}: {summary(own)}. To train it anew, rename that folder.")
+        print(f"Your run, runs/{name}: {summary(own)}.")
+        print("It is finished and stays as it is; to train it anew, rename that folder.")
     else:
         print(f"No finished run of your own in runs/{name} yet. To train it, choose train as MODE in the first cell")
         print(f"and run all, or type: {command(recipe)} --resume")

@@ -148,7 +148,7 @@ def idle_gpu():
 def real_float32():
     """Compute float32 as float32: by default convolutions on an NVIDIA GPU from Ampere on round it to 10 bits (TF32).
 
-    A decorator, too. PyTorch's older switch, ``allow_tf32``, must not be mixed with these.
+    A decorator, too. PyTorch's older switch, ``allow_tf32``, must not be mixed with these, nor read within.
     """
     switches = torch.backends.cudnn.conv, torch.backends.cuda.matmul
     before = [switch.fp32_precision for switch in switches]
@@ -481,7 +481,7 @@ class _Run:
                 loss = self.criterion(images, self.stepped(images).float(), labels)
             loss.backward()
         except Exception as error:  # compilers fail in many ways
-            self.failure = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            self.failure = " ".join(f"{type(error).__name__}: {error}".splitlines()[:2])[:200]
             self.stepped = getattr(self.stepped, "_orig_mod", self.stepped)
             if self.recipe.teacher:
                 self.criterion.teacher = getattr(self.criterion.teacher, "_orig_mod", self.criterion.teacher)
