@@ -89,9 +89,10 @@ def epochs_in_a_row(train, test, epochs):
     """Return the seconds of training, and of training and testing, in all of ``epochs`` but the first.
 
     ``epochs`` are iterables of batches for ``train``; ``test`` is called between them. Both wait for the device before
-    they return. In the first epoch, which does not count, workers start.
+    they return. One of each goes before and does not count: in it workers start, and memory is shared out anew.
     """
     epochs, training_seconds = iter(epochs), 0.0
+    test()
     train(next(epochs))
     started = time.perf_counter()
     for batches in epochs:
