@@ -193,4 +193,4 @@ def test_a_new_address_reaches_every_badge_and_set_up_cell(tmp_path, monkeypatch
     for path in [*notebooks.glob("*.ipynb"), readme]:
         text = path.read_text(encoding="utf-8")
         assert f"github/someone/else/blob/main/notebooks/{path.name if path != readme else '01_data.ipynb'}" in text
-        assert "OWNER" not in text
+        assert "github.com/OWNER" not in text and "github/OWNER" not in text

@@ -49,6 +49,11 @@ def execute_before(space, mark):
         exec(compile(cell.source, cell.source.splitlines()[0], "exec"), space)
 
 
+def nothing_is_left(bars):
+    """Say whether the bars went over one line and wiped it at last."""
+    return "\n" not in bars and re.fullmatch(r"\s*", bars.split("\r")[-2]) and bars.endswith("\r")
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A course with the sample and the reference run, and nothing else; the kernel starts in its ``notebooks``."""
@@ -288,7 +293,7 @@ def test_a_mirror_that_fails_is_followed_by_the_next(reader, official, hosts, fo
     assert np.array_equal(images, official[2][:50]) and np.array_equal(labels, official[3][:50])
     assert [path.name for path in (folder / "data").iterdir()] == [data.ARCHIVE]  # where helpers.data looks for it
     shown = capfd.readouterr()
-    assert shown.out == "" and re.split(r"[\r\n]", shown.err)[-1].strip() == ""  # the bar is gone
+    assert shown.out == "" and nothing_is_left(shown.err)
     reader["MIRRORS"] = []
     reader["load"](False)  # nothing is fetched twice
 
@@ -331,7 +336,7 @@ def test_train_mode_leaves_a_run_as_the_helpers_do(notebook, folder, capfd):
     shown = capfd.readouterr()
     assert re.search(r"EPOCH:  1/3 .* val-Accuracy: \d+/30 \(.*%\)  \d+ s, about \d+ s left\n", shown.out)
     assert re.search(r"EPOCH:  3/3 .*%\)  \d+ s\n", shown.out)
-    assert "epoch 3" in shown.err and re.split(r"[\r\n]", shown.err)[-1].strip() == ""  # the bars are gone
+    assert "epoch 3" in shown.err and nothing_is_left(shown.err)
     place = folder / "runs" / "my_less_weighted_net_3"
     assert sorted(path.name for path in place.iterdir()) == ["record.json", "weights.pt"]
     assert contents(folder / "notebooks") == reference
@@ -359,6 +364,19 @@ def test_train_mode_leaves_a_run_as_the_helpers_do(notebook, folder, capfd):
 def test_the_recipe_that_is_shown_is_that_of_the_reference_run(notebook):
     space = notebook(**{key: read_record("no_augmentation")["recipe"][key] for key in SMALL})
     assert space["RECIPE"] == read_record("no_augmentation")["recipe"]
+
+
+def test_the_order_is_new_in_every_epoch_and_decided_by_seed_and_epoch(notebook):
+    space, seen = notebook(), {}
+    space["tqdm"] = lambda batches, *_, **__: [torch.cat(batches)]
+    for key in ((0, 1), (0, 2), (1, 1), (0, 1)):
+        space["normalise"] = lambda images, key=key: seen.setdefault(key, []).append(images) or torch.zeros(48, 1)
+        network = torch.nn.Linear(1, 10)
+        optimizer = torch.optim.SGD(network.parameters())
+        space["train_epoch"](network, optimizer, optimizer, key[1], space["RECIPE"] | {"seed": key[0]})
+    (first, again), (second,), (other,) = seen.values()
+    assert torch.equal(first, again) and not torch.equal(first, second) and not torch.equal(first, other)
+    assert len({image.numpy().tobytes() for image in first}) == 48  # each once
 
 
 def test_a_finished_run_is_not_trained_again(notebook, folder, capsys):
