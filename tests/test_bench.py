@@ -51,7 +51,7 @@ def test_epochs_in_a_row_count_from_the_end_of_the_first(monkeypatch):
     monkeypatch.setattr(bench.time, "perf_counter", lambda: clock[0])
     epochs = [["first"], ["second"], ["third"]]
     found = bench.epochs_in_a_row(lambda batches: takes(10, batches[0]), lambda: takes(1, "test"), epochs)
-    assert done == ["first", "test", "second", "test", "third"] and found == (20, 22)
+    assert done == ["test", "first", "test", "second", "test", "third"] and found == (20, 22)
 
 
 def test_our_loader_stays_for_one_epoch_and_runs_ahead_by_a_sixth(few):
