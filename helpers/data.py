@@ -14,6 +14,7 @@ import hashlib
 import os
 import pickle
 import shutil
+import signal
 import tarfile
 import tempfile
 import time
@@ -340,12 +341,17 @@ def test_loader(dataset, batch_size=500, device=None):
     return _loader(dataset, batches, device)
 
 
+def _ignore_ctrl_c(worker):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches workers, too: the process that trains ends them, quietly
+
+
 def _loader(dataset, batches, device, workers=0, ahead=None):
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_as_served,
+        worker_init_fn=_ignore_ctrl_c,
         prefetch_factor=ahead if workers else None,  # batches, for each worker
         pin_memory=device is not None and device.type == "cuda",  # a GPU fetches from such memory by itself
     )
