@@ -15,6 +15,7 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 import tarfile
 import tempfile
 import time
@@ -341,8 +342,10 @@ def test_loader(dataset, batch_size=500, device=None):
     return _loader(dataset, batches, device)
 
 
-def _ignore_ctrl_c(worker):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches workers, too: the process that trains ends them, quietly
+def _leave_quietly(worker):
+    """Have a worker leave Ctrl-C to the process that trains, and not report it when that one is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = lambda kind, *error: issubclass(kind, ConnectionError) or sys.__excepthook__(kind, *error)
 
 
 def _loader(dataset, batches, device, workers=0, ahead=None):
@@ -351,10 +354,18 @@ def _loader(dataset, batches, device, workers=0, ahead=None):
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_as_served,
-        worker_init_fn=_ignore_ctrl_c,
+        worker_init_fn=_leave_quietly,
         prefetch_factor=ahead if workers else None,  # batches, for each worker
         pin_memory=device is not None and device.type == "cuda",  # a GPU fetches from such memory by itself
     )
+
+
+def end(batches):
+    """End the workers of a loader's iterator, if it has any, now.
+
+    They end with it, but a traceback may hold it until Python's own end, which can then wait for them without end.
+    """
+    getattr(batches, "_shutdown_workers", lambda: None)()
 
 
 def to_device(images, labels, device):

@@ -392,38 +392,41 @@ def fit(
     )
     batches = iter(loader)
     here = {"device": f"{world.size} × " * (world.size > 1) + device_name(device), "precision": speed.precision}
-    for epoch in epochs:
-        stream = (recipe.seed, epoch, world.rank)[: 3 if world.rank else 2]  # for dropout
-        torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1)[0]))
-        lr = run.scheduler.get_last_lr()[0]
-        shown = f"epoch {epoch}/{recipe.epochs}"
-        part = itertools.islice(batches, steps)
-        off = not progress or world.rank > 0
-        loss, correct, count = run.train_epoch(tqdm(part, shown, steps, leave=False, unit="batch", disable=off))
-        trained = time.perf_counter()
-        exact = epoch == recipe.epochs or speed.precision == "float16"  # which an unusual image can overflow
-        test = score(*world.gather(*predict(run.result, test_batches, device, Speed() if exact else speed)))
-        row = {
-            "epoch": epoch,
-            "lr": round(lr, 6),
-            "train_loss": round(loss, 6),
-            "train_accuracy": round(100 * correct / count, 4),
-            "test_loss": round(test["loss"], 6),
-            "test_correct": test["correct"],
-            "test_images": test["images"],
-            "test_accuracy": round(test["accuracy"], 4),
-            "train_seconds": round(trained - started, 2),
-            "seconds": round(time.perf_counter() - started, 2),
-        }
-        if here:  # in the first row after every start: a run may be resumed on another device
-            row, here = row | here, {}
-        run.history.append(row)
-        if checkpoint and world.rank == 0:
-            run.save(Path(checkpoint))
-        if report and world.rank == 0:
-            typical = statistics.median(past["seconds"] for past in run.history[done:])
-            report(row | {"seconds_left": typical * (recipe.epochs - epoch)})
-        started = time.perf_counter()
+    try:
+        for epoch in epochs:
+            stream = (recipe.seed, epoch, world.rank)[: 3 if world.rank else 2]  # for dropout
+            torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1)[0]))
+            lr = run.scheduler.get_last_lr()[0]
+            shown = f"epoch {epoch}/{recipe.epochs}"
+            part = itertools.islice(batches, steps)
+            off = not progress or world.rank > 0
+            loss, correct, count = run.train_epoch(tqdm(part, shown, steps, leave=False, unit="batch", disable=off))
+            trained = time.perf_counter()
+            exact = epoch == recipe.epochs or speed.precision == "float16"  # which an unusual image can overflow
+            test = score(*world.gather(*predict(run.result, test_batches, device, Speed() if exact else speed)))
+            row = {
+                "epoch": epoch,
+                "lr": round(lr, 6),
+                "train_loss": round(loss, 6),
+                "train_accuracy": round(100 * correct / count, 4),
+                "test_loss": round(test["loss"], 6),
+                "test_correct": test["correct"],
+                "test_images": test["images"],
+                "test_accuracy": round(test["accuracy"], 4),
+                "train_seconds": round(trained - started, 2),
+                "seconds": round(time.perf_counter() - started, 2),
+            }
+            if here:  # in the first row after every start: a run may be resumed on another device
+                row, here = row | here, {}
+            run.history.append(row)
+            if checkpoint and world.rank == 0:
+                run.save(Path(checkpoint))
+            if report and world.rank == 0:
+                typical = statistics.median(past["seconds"] for past in run.history[done:])
+                report(row | {"seconds_left": typical * (recipe.epochs - epoch)})
+            started = time.perf_counter()
+    finally:
+        data.end(batches)
     return run.result.eval(), run.history
 
 

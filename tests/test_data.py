@@ -326,13 +326,16 @@ from helpers import data
 
 dataset = data.Cifar10(np.zeros((256, 32, 32, 3), np.uint8), np.zeros(256, np.int64))
 batches = iter(data.train_loader(dataset, 16, workers=2, epochs=range(1, 100_000)))
-for number, _ in enumerate(batches):
-    if number == 20:
-        print("running", flush=True)
-        if sys.argv[1] == "error":
-            raise RuntimeError("stopped")
-        if sys.argv[1] == "end":
-            break
+try:
+    for number, _ in enumerate(batches):
+        if number == 20:
+            print("running", flush=True)
+            if sys.argv[1] == "error":
+                raise RuntimeError("stopped")
+            if sys.argv[1] == "end":
+                break
+finally:
+    data.end(batches)
 """
 
 
