@@ -339,6 +339,11 @@ finally:
 """
 
 
+def listen_to_ctrl_c():
+    """Undo what a shell does to a command in the background, and so to its children: it has them ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize("how", ["error", "end", "Ctrl-C"])
 def test_stopping_early_is_quick_and_quiet(how):
     """An error, an end with the iterator still there, and Ctrl-C, which reaches the workers, too."""
@@ -352,6 +357,7 @@ def test_stopping_early_is_quick_and_quiet(how):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=listen_to_ctrl_c if os.name == "posix" else None,
     )
     try:
         assert process.stdout.readline() == "running\n"
