@@ -89,7 +89,7 @@ def epochs_in_a_row(train, test, epochs):
     """Return the seconds of training, and of training and testing, in all of ``epochs`` but the first.
 
     ``epochs`` are iterables of batches for ``train``; ``test`` is called between them. Both wait for the device before
-    they return. One of each goes before and does not count: in it workers start, and memory is shared out anew.
+    they return. One of each goes before and does not count: it takes off what was prepared in a pause.
     """
     epochs, training_seconds = iter(epochs), 0.0
     test()
@@ -278,19 +278,21 @@ def measure(device, images, labels, rounds, quick=False):
 def _epochs(train, test, ready, loader, device, workers, rounds, number=2):
     """Return summaries of ``number`` epochs in a row, with workers that run ahead or are asked anew, and of the steps.
 
-    ``ready`` are the batches of an epoch, ``loader`` prepares them for one epoch at a time.
+    ``ready`` are the batches of an epoch, ``loader`` prepares them for one epoch at a time. The workers that run ahead
+    start once: after a fork each page of memory costs a copy when it is first written to, a second in all.
     """
     images, labels = loader.dataset.images, loader.dataset.labels
     endless = our_loader(images, labels, workers, device, range(1, 10**6))
     rows = []
-    for _ in range(rounds):
-        with contextlib.closing(batch for batch in endless) as batches:  # closed, it ends its workers
+    with contextlib.closing(batch for batch in endless) as batches:  # closed, it ends its workers
+        for _ in range(1 + rounds):
             ahead = epochs_in_a_row(train, test, [itertools.islice(batches, len(loader)) for _ in range(1 + number)])
-        anew = epochs_in_a_row(train, test, [loader] * (1 + number))
-        steps, _ = epochs_in_a_row(train, lambda: None, [ready] * (1 + number))
-        rows.append((*ahead, *anew, steps))
+            anew = epochs_in_a_row(train, test, [loader] * (1 + number))
+            steps, _ = epochs_in_a_row(train, lambda: None, [ready] * (1 + number))
+            rows.append((*ahead, *anew, steps))
     names = "ours", "ours, with tests", "asked anew", "asked anew, with tests", "ours, its steps alone"
-    return {name: summary(row, number * len(labels)) for name, row in zip(names, zip(*rows, strict=True), strict=True)}
+    columns = zip(*rows[1:], strict=True)  # as in ``in_turns``, one round goes before
+    return {name: summary(row, number * len(labels)) for name, row in zip(names, columns, strict=True)}
 
 
 def _repeated(batches, size, count):

@@ -331,7 +331,9 @@ def train_loader(dataset, batch_size=128, seed=0, workers=0, share=(0, 1), epoch
     that the batches go to.
     """
     batches = ShuffledBatches(len(dataset), batch_size, seed, share, epochs)
-    return _loader(dataset, batches, device, workers, max(AHEAD // (batch_size * max(workers, 1)), 2))
+    # Word of about 150 fills the pipe from the workers: in writing more they would outlive a process that is killed.
+    ahead = min(AHEAD // batch_size, 64)
+    return _loader(dataset, batches, device, workers, max(ahead // max(workers, 1), 2))
 
 
 def test_loader(dataset, batch_size=500, device=None):

@@ -295,9 +295,10 @@ def test_workers_run_ahead_over_the_end_of_an_epoch(workers):
     assert dataset.seen.value <= 1 + data.AHEAD // len(dataset)
 
 
-def test_fewer_batches_are_prepared_where_they_are_large():
-    ahead = [data.train_loader(Watched(np.zeros((9, 32, 32, 3), np.uint8)), size, workers=2) for size in (128, 8192)]
-    assert [loader.prefetch_factor for loader in ahead] == [32, 2]
+def test_as_many_images_are_prepared_as_memory_allows_and_batches_as_the_workers_pipe_does():
+    dataset = Watched(np.zeros((9, 32, 32, 3), np.uint8))
+    ahead = {size: data.train_loader(dataset, size, workers=2).prefetch_factor for size in (16, 128, 512, 8192)}
+    assert ahead == {16: 32, 128: 32, 512: 8, 8192: 2}
 
 
 @pytest.mark.parametrize("taken", [3, 16, 32])
@@ -321,6 +322,7 @@ def test_workers_end_with_the_iterator_wherever_it_is_left(taken):
 
 STOPPED = """
 import sys
+import time
 import numpy as np
 from helpers import data
 
@@ -334,6 +336,8 @@ try:
                 raise RuntimeError("stopped")
             if sys.argv[1] == "end":
                 break
+            if sys.argv[1] == "kill":
+                time.sleep(60)  # the workers prepare all that they may
 finally:
     data.end(batches)
 """
@@ -344,9 +348,12 @@ def listen_to_ctrl_c():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.mark.parametrize("how", ["error", "end", "Ctrl-C"])
+@pytest.mark.parametrize("how", ["error", "end", "kill", "Ctrl-C"])
 def test_stopping_early_is_quick_and_quiet(how):
-    """An error, an end with the iterator still there, and Ctrl-C, which reaches the workers, too."""
+    """An error, an end with the iterator still there, a kill, and Ctrl-C, which reaches the workers, too.
+
+    The pipes to here are closed when the last worker is gone.
+    """
     if how == "Ctrl-C" and os.name != "posix":
         pytest.skip("Windows has no signal for a group of processes alone")
     command = [sys.executable, "-c", STOPPED, how]
@@ -363,10 +370,16 @@ def test_stopping_early_is_quick_and_quiet(how):
         assert process.stdout.readline() == "running\n"
         if how == "Ctrl-C":
             os.killpg(process.pid, signal.SIGINT)
+        if how == "kill":
+            time.sleep(2)
+            process.kill()
         _, noise = process.communicate(timeout=30)
     finally:
         process.kill()
-    last = {"error": ["RuntimeError: stopped"], "end": [], "Ctrl-C": ["KeyboardInterrupt"]}[how]
+        if os.name == "posix":  # workers that are left, where this fails
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    last = {"error": ["RuntimeError: stopped"], "Ctrl-C": ["KeyboardInterrupt"]}.get(how, [])
     assert noise.splitlines()[-1:] == last and noise.count("Traceback") == len(last), noise
 
 
