@@ -92,8 +92,10 @@ def _why(mode, choice):
         return ", since there is a GPU (notebooks 05 and 06 train, too)"
     from helpers.training import idle_gpu
 
+    if idle := idle_gpu():
+        return f". {idle} So"
     colab = " (in Colab: Runtime > Change runtime type > T4 GPU)" if "google.colab" in sys.modules else ""
-    return f". {idle_gpu()} So" if idle_gpu() else f", since there is no NVIDIA GPU{colab}"
+    return f", since there is no NVIDIA GPU{colab}"
 
 
 def writes():

@@ -30,12 +30,13 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
+from helpers.records import REPOSITORY
+
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN = (0.4914, 0.4822, 0.4465)  # of the 50,000 training images, a channel each, on a scale of 0 to 1
 STD = (0.2470, 0.2435, 0.2616)  # notebook 01 computes both
 AHEAD = 8192  # images that all workers together prepare in advance: 25 MB of shared memory, of which Docker grants 64
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 SAMPLE = REPOSITORY / "images" / "cifar10_sample"
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = "cifar-10-python.tar.gz"

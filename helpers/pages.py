@@ -15,8 +15,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from helpers import site
 from helpers.colab import notebook_mode
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+from helpers.records import REPOSITORY
 
 
 def prepare_environment():

@@ -7,14 +7,13 @@ it has executed.
 
 import re
 import shutil
-from pathlib import Path
 
 import nbformat
 from nbconvert import HTMLExporter
 
 from helpers.colab import address, badge
+from helpers.records import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 TEMPLATES = REPOSITORY / "helpers" / "templates"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)")

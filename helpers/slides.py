@@ -19,10 +19,10 @@ from pathlib import Path
 import nbformat
 from nbconvert import SlidesExporter
 
+from helpers.records import REPOSITORY
 from helpers.site import ALT, TEMPLATES, describe_figures, drop_widgets, links_of_the_site, title_of
 from helpers.student import without_solutions
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 REVEAL = "https://unpkg.com/reveal.js@4.0.2"
 LINES = 22  # of a slide
 COLUMNS = 90  # of a line of text

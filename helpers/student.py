@@ -5,11 +5,11 @@ stay.
 """
 
 import re
-from pathlib import Path
 
 import nbformat
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from helpers.records import REPOSITORY
+
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>.*?</details>\s*", re.DOTALL)
 
 

@@ -296,7 +296,7 @@ def train_epoch(
     return total / (count - lost), int(correct), int(count)
 
 
-def as_is(needed=True):
+def as_is(needed):
     """Return a context in which a compiled network runs uncompiled, if ``needed``.
 
     An epoch's last batch is smaller: compiling for it as well would take as long again, for one step an epoch.
@@ -635,8 +635,8 @@ def main(arguments=None, progress=None):
     source = data.data_source(options.data)
     source["test_images"] = "validation split of the training images" if options.validate else "test images"
     if world.rank == 0:
-        if device.type == "cpu" and not options.device and idle_gpu():
-            print(idle_gpu(), flush=True)
+        if device.type == "cpu" and not options.device and (idle := idle_gpu()):
+            print(idle, flush=True)
         print(
             f"{name}: {recipe.network}, {len(train_data[1]):,} training images, {device_name(device)}, "
             f"{speed.precision}; a step is {recipe.batch_size} images on {world.size} process(es), "
