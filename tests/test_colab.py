@@ -68,6 +68,14 @@ def test_set_up_says_the_mode_why_and_how_to_change_it(monkeypatch, capsys):
     assert "Runtime > Change runtime type > T4 GPU" in capsys.readouterr().out
 
 
+def test_what_the_repository_keeps_is_written_on_request_only(monkeypatch):
+    monkeypatch.delenv("COURSE_WRITES", raising=False)
+    assert not colab.writes()
+    for value, written in (("", False), ("0", False), ("1", True)):
+        monkeypatch.setenv("COURSE_WRITES", value)
+        assert colab.writes() == written
+
+
 def test_a_gpu_that_pytorch_cannot_use_is_named(monkeypatch, capsys, tmp_path):
     monkeypatch.delenv("NOTEBOOK_MODE", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

@@ -138,10 +138,14 @@ def test_a_run_that_did_the_same_has_nothing_but_chance_against_it():
 
 def test_both_runs_are_drawn_and_printed_side_by_side(capsys):
     reference, mine = read_record("session_62"), own_record(test=with_correct(8700))
+    mine["history"] = [row | {"test_accuracy": row["test_accuracy"] - 1} for row in mine["history"][:30]]
+    mine["test"]["class_accuracy"] = {name: value - 2 for name, value in mine["test"]["class_accuracy"].items()}
     drawn = own.beside(reference, mine)
     curves, classes = drawn.axes
     assert [line.get_label() for line in curves.lines] == ["session_62", "your run"]
     assert list(curves.lines[0].get_ydata()) == [row["test_accuracy"] for row in reference["history"]]
+    assert list(curves.lines[1].get_ydata()) == [row["test_accuracy"] for row in mine["history"]]
+    assert list(classes.lines[0].get_xdata()) == list(reference["test"]["class_accuracy"].values())
     assert list(classes.lines[1].get_xdata()) == list(mine["test"]["class_accuracy"].values())
     said = capsys.readouterr().out
     assert "87.91" in said and "87.00" in said and "cat %" in said and "0.91 points below" in said

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pytest
 from packaging.requirements import Requirement
 
+from helpers import pages
 from helpers.pages import make_pages
 
 REPOSITORY = Path(__file__).parent.parent
@@ -81,3 +83,14 @@ def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
     assert [path.read_bytes() for path in paths] == before
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"\[1/2\] 01_fine +\d+\.\d s", lines[0]) and lines[1].endswith("FAILED")
+
+
+@pytest.mark.parametrize("mode, limit", [("quick", 300), ("full", None), ("train", None)])
+def test_a_cell_that_trains_may_take_as_long_as_it_takes(monkeypatch, mode, limit):
+    given = {}
+    monkeypatch.setattr(pages, "make_pages", lambda paths, folder, timeout: given.update(timeout=timeout) or {})
+    monkeypatch.setattr(sys, "argv", ["pages", "01_data.ipynb"])
+    monkeypatch.setenv("NOTEBOOK_MODE", mode)
+    with pytest.raises(SystemExit) as ended:
+        pages.main()
+    assert not ended.value.code and given == {"timeout": limit}

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from helpers import data, training
+from helpers import data, records, training
 from helpers.distillation import Distillation
 from helpers.networks import build, load_pretrained
 from helpers.records import OWN_RUNS, RUNS, read_record
@@ -158,6 +158,31 @@ def test_a_name_that_is_a_path_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match="plain word"):
         load_pretrained(name)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_of_ones_own_is_found_by_its_name(tmp_path, monkeypatch):
+    """After the reference runs, which it cannot hide."""
+    monkeypatch.setattr(records, "OWN_RUNS", tmp_path)
+    for name in ("mine", "tutorial_10"):
+        one_epoch(tmp_path, name=name)
+    assert read_record("mine") == read_record("mine", tmp_path)
+    images = torch.zeros(1, 3, 32, 32)
+    assert torch.equal(load_pretrained("mine")(images), load_pretrained("mine", tmp_path)(images))
+    assert read_record("tutorial_10") == read_record("tutorial_10", RUNS) != read_record("tutorial_10", tmp_path)
+
+
+def test_weights_that_are_not_the_records_are_refused(tmp_path):
+    """A byte changed, another run's, cut short, none at all: each is named, and none is loaded."""
+    one_epoch(tmp_path)
+    weights = tmp_path / "run" / "weights.pt"
+    good, other = weights.read_bytes(), (RUNS / "tutorial_10" / "weights.pt").read_bytes()
+    for bad in (good[:-1] + bytes([good[-1] ^ 1]), other, good[:1000], b""):
+        weights.write_bytes(bad)
+        with pytest.raises(ValueError, match="weights.pt is damaged or of another run"):
+            load_pretrained("run", tmp_path)
+    weights.unlink()
+    with pytest.raises(ValueError, match="'run' kept no weights"):
+        load_pretrained("run", tmp_path)
 
 
 def test_damaged_checkpoint_falls_back_to_the_one_before(few, tmp_path):
