@@ -1,8 +1,11 @@
 # The course's commands. Each is a line or two of Python, so that it can be typed without make, on Windows as well.
-# Variables: PYTHON, which makes the environment; VENV, where it lies; ARGS, more options for a command.
-# For colab-check: PYTHON313 makes the environment that COLAB holds.
+# Variables: PYTHON, which makes the environment (the first here that fits); VENV, where it lies; ARGS, more options for
+# a command. For colab-check: PYTHON313 makes the environment that COLAB holds.
 
-PYTHON ?= python3
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
+FITTING = $(shell for p in $(PYTHONS); do "$$p" -c '$(FITS)' 2>/dev/null && echo "$$p" && break; done)
+PYTHON ?= $(FITTING)
 VENV ?= .venv
 BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -21,7 +24,8 @@ run: $(STAMP)  ## go through the course on the sample, quick mode; pages in buil
 
 test: $(STAMP)  ## ruff, the tests, and every notebook against its stored outputs
 	"$(BIN)" -m ruff check helpers tests
-	NOTEBOOK_MODE=quick "$(BIN)" -m pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=300
+	NOTEBOOK_MODE=quick "$(BIN)" -m pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=600 \
+		--numprocesses 2 --dist loadscope --durations 10
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	"$(BIN)" -m jupyterlab notebooks
@@ -55,13 +59,21 @@ clean:  ## remove pages and caches; the environment and the data stay
 	rm -rf build .pytest_cache .ruff_cache .hypothesis helpers/__pycache__ tests/__pycache__
 
 # The environment, made anew in place when one of the two lists changes. The stamp is written last: what was broken off
-# is taken up again by the next command.
+# is taken up again by the next command. uv, where it is there, takes what pip would take.
+LISTS := -r requirements.txt -c constraints.txt
+LACKING := import re, sys, importlib.metadata as m; there = {d.name.lower() for d in m.distributions()}; \
+	lacking = [n for n in re.findall("^[a-z-]+", open("requirements.txt").read(), re.M) if n not in there]; \
+	sys.exit("Not everything could be installed. Lacking: " + (", ".join(lacking) or "newer versions") + ".\nIs there a " \
+	"network, and does it reach PyPI (or what PIP_INDEX_URL names)? The same command goes on where it stopped.")
 $(STAMP): requirements.txt constraints.txt
-	@command -v "$(PYTHON)" >/dev/null || { echo 'There is no "$(PYTHON)" here: name a Python from 3.11 to 3.13, as in make run PYTHON=python3.12'; exit 1; }
-	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("The course needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d: name another, as in make run PYTHON=python3.12" % v)'
-	@echo "Preparing $(VENV): some minutes and up to 5 GB, the first time only."
-	"$(PYTHON)" -m venv "$(VENV)"
-	"$(BIN)" -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || { echo 'The course needs Python 3.11 to 3.14. None of these is one: $(or $(PYTHON),$(PYTHONS)).' \
+		'Name one: make $(MAKECMDGOALS) PYTHON=$(or $(FITTING),/path/to/python3.13)'; exit 1; }
+	@echo "Preparing $(VENV), the first time only: up to 3 GB to fetch and 5 GB on the disk, 1 to 10 minutes without a word."
+	@"$(PYTHON)" -m venv "$(VENV)"
+	@if command -v uv >/dev/null; \
+	then UV_EXTRA_INDEX_URL="$$PIP_EXTRA_INDEX_URL" uv pip install --quiet --index-strategy unsafe-best-match --python "$(BIN)" $(LISTS); \
+	else "$(BIN)" -m pip install --quiet --quiet --disable-pip-version-check $(LISTS); \
+	fi || { "$(BIN)" -c '$(LACKING)'; exit 1; }
 	@touch "$(STAMP)"
 
 $(COLAB)/.installed: tests/colab/requirements.txt

@@ -87,7 +87,6 @@ class Augment:
     def __init__(self, transforms, seed=0):
         if not 0 <= seed < 2**64:
             raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1, not {seed}")
-        cv2.setNumThreads(0)  # a worker process forked from one whose OpenCV runs threads can wait for them forever
         self.stream = np.random.Generator(np.random.Philox(key=seed))
         self.start = {  # all of Philox's state: where nothing has been drawn, buffers are empty
             "bit_generator": "Philox",
@@ -99,6 +98,12 @@ class Augment:
         }
         self.pipeline = A.Compose(transforms)
         self.pipeline.set_random_state(self.stream, PythonStream(self.stream))
+        self.__setstate__({})
+
+    def __setstate__(self, state):
+        """Arrive in a worker process, where OpenCV's threads would take turns with training."""
+        self.__dict__.update(state)
+        cv2.setNumThreads(0)  # also here: a process forked from one that has them can wait for them forever
 
     def restart(self, epoch, index):
         """Put the stream at the start of what this epoch and index draw."""

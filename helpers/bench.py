@@ -29,7 +29,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import albumentations as A
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -40,36 +39,13 @@ from helpers import data, training
 from helpers.augment import PIPELINES, Augment, pipeline
 from helpers.cost import network_cost
 from helpers.networks import session_net
+from helpers.timing import in_turns
 from helpers.training import Recipe, Speed
 
 BATCH = 128
 
 
 # Measuring --------------------------------------------------------------------------------------------------------
-
-
-def wait_for(device):
-    """Wait until ``device`` has done all that it was told to: a GPU takes orders and works later."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-
-
-def in_turns(works, device, rounds):
-    """Return ``{name: [seconds, …]}`` of the functions ``{name: function}``, called in turns ``rounds`` times.
-
-    One more round goes before, to warm up, and does not count.
-    """
-    times = {name: [] for name in works}
-    for _ in range(rounds + 1):
-        for name, work in works.items():
-            wait_for(device)
-            started = time.perf_counter()
-            work()
-            wait_for(device)
-            times[name].append(time.perf_counter() - started)
-    return {name: taken[1:] for name, taken in times.items()}
 
 
 def summary(seconds, images):
@@ -125,7 +101,6 @@ class PlainImages(Dataset):
     """One augmented, normalised float32 image ``(3, 32, 32)`` at a time, by way of PIL."""
 
     def __init__(self, images, labels):
-        cv2.setNumThreads(0)  # as in Augment: the workers are forked
         self.images, self.labels = images, labels
         self.transform = A.Compose([*PIPELINES[Recipe().augment](), A.Normalize(data.MEAN, data.STD), A.ToTensorV2()])
 
@@ -138,8 +113,9 @@ class PlainImages(Dataset):
 
 
 def plain_loader(images, labels, workers=2):
-    """Return the plain pipeline's ``DataLoader``; its workers are started anew for each epoch, as is the default."""
-    return DataLoader(PlainImages(images, labels), BATCH, shuffle=True, num_workers=workers)
+    """Return the plain pipeline's ``DataLoader``; its workers stay, so that their start can be left out."""
+    options = {"multiprocessing_context": data.start_method(), "persistent_workers": True} if workers else {}
+    return DataLoader(PlainImages(images, labels), BATCH, shuffle=True, num_workers=workers, **options)
 
 
 def plain_trainer(device):
@@ -200,6 +176,7 @@ def our_loader(images, labels, workers, device=None, epochs=range(1, 2)):
         served,
         batch_sampler=loader.batch_sampler,
         num_workers=workers,
+        multiprocessing_context=loader.multiprocessing_context,
         collate_fn=loader.collate_fn,
         prefetch_factor=max(len(labels) // BATCH // workers // 6, 2) if workers else None,
         pin_memory=loader.pin_memory,
@@ -279,7 +256,7 @@ def _epochs(train, test, ready, loader, device, workers, rounds, number=2):
     """Return summaries of ``number`` epochs in a row, with workers that run ahead or are asked anew, and of the steps.
 
     ``ready`` are the batches of an epoch, ``loader`` prepares them for one epoch at a time. The workers that run ahead
-    start once: after a fork each page of memory costs a copy when it is first written to, a second in all.
+    start once.
     """
     images, labels = loader.dataset.images, loader.dataset.labels
     endless = our_loader(images, labels, workers, device, range(1, 10**6))

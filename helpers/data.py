@@ -11,6 +11,7 @@ https://www.cs.toronto.edu/~kriz/cifar.html
 import argparse
 import functools
 import hashlib
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -18,6 +19,7 @@ import signal
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -332,7 +334,7 @@ def train_loader(dataset, batch_size=128, seed=0, workers=0, share=(0, 1), epoch
     that the batches go to.
     """
     batches = ShuffledBatches(len(dataset), batch_size, seed, share, epochs)
-    # Word of about 150 fills the pipe from the workers: in writing more they would outlive a process that is killed.
+    # Each batch that waits holds open files, of which a process may have a thousand or so.
     ahead = min(AHEAD // batch_size, 64)
     return _loader(dataset, batches, device, workers, max(ahead // max(workers, 1), 2))
 
@@ -346,9 +348,31 @@ def test_loader(dataset, batch_size=500, device=None):
 
 
 def _leave_quietly(worker):
-    """Have a worker leave Ctrl-C to the process that trains, and not report it when that one is gone."""
+    """Have a worker leave Ctrl-C to the process that trains, and end with that one, even if it is killed.
+
+    PyTorch's workers watch for the end of whoever started them, which a fork server is, too: it would wait for them.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.excepthook = lambda kind, *error: issubclass(kind, ConnectionError) or sys.__excepthook__(kind, *error)
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+
+
+def _end_with(process):
+    process.join()
+    os._exit(1)
+
+
+def start_method():
+    """Return how to start worker processes: the context to give a ``DataLoader``; None, the usual one, but on Linux.
+
+    There, before Python 3.14, the usual one is to fork, and a fork has its parent's locks but none of the threads that
+    would open them. A fork server has no such threads. It imports what takes long, once.
+    """
+    if sys.platform != "linux":
+        return None
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch.utils.data", "albumentations"])
+    return context
 
 
 def _loader(dataset, batches, device, workers=0, ahead=None):
@@ -356,6 +380,7 @@ def _loader(dataset, batches, device, workers=0, ahead=None):
         dataset,
         batch_sampler=batches,
         num_workers=workers,
+        multiprocessing_context=start_method() if workers else None,
         collate_fn=_as_served,
         worker_init_fn=_leave_quietly,
         prefetch_factor=ahead if workers else None,  # batches, for each worker

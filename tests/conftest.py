@@ -14,6 +14,11 @@ from helpers.colab import badge, set_up_cell
 os.environ.setdefault("NOTEBOOK_MODE", "quick")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one in the home folder
+# Threads that wait for each other spin, and on a busy machine take from each other what there is. And processes of
+# pytest-xdist share the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(os.cpu_count() // int(processes), 1)))
 os.environ.pop("MPLBACKEND", None)
 matplotlib.use("Agg")
 

@@ -21,24 +21,10 @@ def few():
     return images[chosen], labels[chosen]
 
 
-def test_works_are_called_in_turns_and_the_first_round_does_not_count():
-    calls = []
-    times = bench.in_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, CPU, rounds=3)
-    assert "".join(calls) == "abababab" and [len(taken) for taken in times.values()] == [3, 3]
-
-
 def test_summary_is_the_median_and_the_distance_of_the_quartiles():
     kept = bench.summary([4.0, 1.0, 2.0, 3.0, 100.0], images=300)
     assert (kept["median_seconds"], kept["images_per_second"]) == (3.0, 100.0)
     assert kept["spread_percent"] == pytest.approx(100 * (4 - 2) / 3, abs=0.1)
-
-
-def test_the_very_device_is_waited_for(monkeypatch):
-    waited = []
-    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
-    for name in ("cuda:1", "cuda", "cpu"):
-        bench.wait_for(torch.device(name))
-    assert waited == [torch.device("cuda:1"), torch.device("cuda")]
 
 
 def test_epochs_in_a_row_count_from_the_end_of_the_first(monkeypatch):

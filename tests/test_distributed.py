@@ -46,7 +46,7 @@ def torchrun(runs, folder, network, epochs, *more, processes=2):
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=1800)
     assert process.returncode == 0, output
     return output
 
@@ -77,7 +77,7 @@ def test_two_processes_interrupted_and_resumed_end_where_one_ends(few, tmp_path)
         lines.append(line)
         assert first.poll() is None, "".join(lines)
     first.send_signal(signal.SIGINT)  # to torchrun: it passes the signal on
-    output, _ = first.communicate(timeout=60)
+    output, _ = first.communicate(timeout=600)
     assert first.returncode != 0 and "--resume goes on" in output
     assert running(str(tmp_path)) == [], "a process outlived Ctrl-C"
     shutil.copytree(tmp_path / "run", tmp_path / "copy")

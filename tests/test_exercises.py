@@ -66,7 +66,7 @@ def outcomes(sources, attempts, folder):
     tries = [nbformat.v4.new_code_cell(source, metadata={"tags": ["raises-exception"]}) for source in attempts]
     notebook = nbformat.v4.new_notebook(cells=[*cells, *tries])
     NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
     return ["\n".join(output.get("text") or output.get("ename", "") for output in cell.outputs) for cell in tries]
 

@@ -566,14 +566,6 @@ def test_those_who_wait_for_the_download_are_patient(monkeypatch, local_rank, or
 # The benchmark and the loaders --------------------------------------------------------------------------------------
 
 
-def test_the_stopwatch_waits_for_the_gpu_that_it_times(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "synchronize", synchronize := mock.Mock())
-    bench.wait_for(CPU)
-    assert not synchronize.called
-    bench.wait_for(torch.device("cuda", 1))
-    synchronize.assert_called_once_with(torch.device("cuda", 1))
-
-
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "cpu", "mps", None])
 def test_memory_is_pinned_for_an_nvidia_gpu_alone(device):
     device, images = device and torch.device(device), np.zeros((4, 32, 32, 3), np.uint8)
