@@ -24,8 +24,8 @@ run: $(STAMP)  ## go through the course on the sample, quick mode; pages in buil
 
 test: $(STAMP)  ## ruff, the tests, and every notebook against its stored outputs
 	"$(BIN)" -m ruff check helpers tests
-	NOTEBOOK_MODE=quick "$(BIN)" -m pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=600 \
-		--numprocesses 2 --dist loadscope --durations 10
+	NOTEBOOK_MODE=quick "$(BIN)" -m pytest notebooks tests --nbval --nbval-current-env --nbval-cell-timeout=600 \
+		--numprocesses 2 --dist loadscope --no-loadscope-reorder --durations 10
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	"$(BIN)" -m jupyterlab notebooks

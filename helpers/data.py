@@ -339,8 +339,11 @@ def train_loader(dataset, batch_size=128, seed=0, workers=0, share=(0, 1), epoch
     return _loader(dataset, batches, device, workers, max(ahead // max(workers, 1), 2))
 
 
-def test_loader(dataset, batch_size=500, device=None):
-    """Return a ``DataLoader`` over the data set in its own order; give the ``device`` that the batches go to."""
+def test_loader(dataset, batch_size=125, device=None):
+    """Return a ``DataLoader`` over the data set in its own order; give the ``device`` that the batches go to.
+
+    In larger batches a network's maps outgrow a CPU's caches, and it may take twice as long.
+    """
     batches = [
         list(range(start, min(start + batch_size, len(dataset)))) for start in range(0, len(dataset), batch_size)
     ]

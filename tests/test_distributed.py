@@ -86,14 +86,16 @@ def test_two_processes_interrupted_and_resumed_end_where_one_ends(few, tmp_path)
     assert "EPOCH:  1/40" not in output and output.count("EPOCH: 40/40") == 1  # one process prints
     record = read_record("run", tmp_path)
     one, history = fit(recipe, train, test, CPU, Speed())
-    assert difference(one, load_pretrained("run", tmp_path)) < 1e-5
+    torch.manual_seed(recipe.seed)
+    way = difference(one, build("tutorial_net"))  # that a weight has come; with other threads, sums round otherwise
+    assert difference(one, load_pretrained("run", tmp_path)) < way / 1000
     went_on, _ = fit(recipe, train, test, CPU, Speed(), checkpoint=tmp_path / "copy" / "checkpoint.pt", resume=True)
-    assert difference(one, went_on) < 1e-5  # one process, from the checkpoint of two
+    assert difference(one, went_on) < way / 1000  # one process, from the checkpoint of two
     assert history[-1]["train_loss"] < history[0]["train_loss"] - 0.05  # it has learned
     for ours, alone in zip(record["history"], history, strict=True):
         assert ours["test_images"] == TEST and abs(ours["test_correct"] - alone["test_correct"]) <= 1
-        assert ours["train_loss"] == pytest.approx(alone["train_loss"], abs=1e-5)
-        assert ours["test_loss"] == pytest.approx(alone["test_loss"], abs=1e-5)
+        assert ours["train_loss"] == pytest.approx(alone["train_loss"], abs=1e-4)
+        assert ours["test_loss"] == pytest.approx(alone["test_loss"], abs=1e-4)
     assert record["test"]["images"] == TEST and record["device"].startswith("2 × ")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["record.json", "weights.pt"]
 

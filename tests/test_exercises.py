@@ -2,6 +2,7 @@
 
 import ast
 import re
+import symtable
 
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
@@ -27,22 +28,34 @@ def attempt(source, answer):
     return ANSWER.sub(lambda _: answer, source)
 
 
+def free(table):
+    """Return the global names that the symbols of ``table``, and of the functions in it, read."""
+    read = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global())
+    }
+    return read.union(*map(free, table.get_children()))
+
+
 def names(source):
-    """Return the names that ``source`` reads, and those that it sets or may change."""
-    tree = ast.parse(TransformerManager().transform_cell(source))
-    read, changed = set(), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (read if isinstance(node.ctx, ast.Load) else changed).add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            changed.add(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            changed |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-            if (getattr(node, "module", None) or "").startswith("helpers"):
-                read.add("FULL")  # what the set-up cell leaves, which is needed to find the helpers
-        elif isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
-            changed |= {name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)}
-    return read, changed
+    """Return the names that ``source`` reads from before it, those that it may change, and those that it sets anew."""
+    read, changed, new = set(), set(), set()
+    for statement in ast.parse(TransformerManager().transform_cell(source)).body:
+        table = symtable.symtable(ast.unparse(statement), "cell", "exec")
+        sets = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+        for node in ast.walk(statement):
+            if isinstance(node, ast.AugAssign):
+                read |= {name.id for name in ast.walk(node.target) if isinstance(name, ast.Name)} - new
+            elif isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
+                changed |= {name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)}
+        if (getattr(statement, "module", None) or "").startswith("helpers"):
+            read.add("FULL")  # what the set-up cell leaves, which is needed to find the helpers
+        read |= free(table) - new
+        changed |= sets
+        if isinstance(statement, (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
+            new |= sets
+    return read, changed, new
 
 
 def needed(sources, wanted):
@@ -53,10 +66,10 @@ def needed(sources, wanted):
     """
     kept, missing = [], names(wanted)[0]
     for source in reversed(sources):
-        read, changed = names(source)
+        read, changed, new = names(source)
         if changed & missing:
             kept.insert(0, source)
-            missing |= read
+            missing = (missing - new) | read
     return kept
 
 
@@ -119,6 +132,11 @@ def test_finds_wrong_solutions_and_lax_checks(course):
 def test_executes_only_what_an_exercise_builds_on():
     sources = ["import numpy as np", "a = np.ones(3)", "b = train(a)", "a[0] = 5", "def twice(x):\n    return 2 * x"]
     assert needed(sources, "answer = twice(a.sum())") == [sources[0], sources[1], sources[3], sources[4]]
+
+
+def test_goes_back_to_the_last_cell_that_sets_a_name_anew():
+    sources = ["a = train()", "b = a", "a = 1", "for i in range(9):\n    a += i", "a.b = 2", "f = lambda b: a + b"]
+    assert needed(sources, "b = 3; answer = f(b) + [b for b in range(9)][0]") == sources[2:]
 
 
 def test_executes_the_set_up_cell_where_a_helper_is_imported():

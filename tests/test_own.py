@@ -152,20 +152,27 @@ def test_both_runs_are_drawn_and_printed_side_by_side(capsys):
     assert own.beside(reference, None) is None and "No run of your own yet" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the course, as far as notebook 06 needs it, with an own run of one epoch on the sample."""
+    place = tmp_path_factory.mktemp("copy")
+    runs = [f"notebooks/runs/{name}" for name in ("session_62", "no_augmentation", "validation")]
+    for part in ("helpers", "images", *runs):
+        shutil.copytree(REPOSITORY / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+    line = f"--epochs 1 --name my_session_net_62 --data {SAMPLE} --no-compile --workers 0"
+    done = subprocess.run([sys.executable, "-m", "helpers.training", *line.split()], cwd=place, capture_output=True)
+    assert done.returncode == 0 and (place / "runs" / "my_session_net_62" / "record.json").is_file(), done.stderr
+    return place
+
+
 @pytest.mark.parametrize("mode", ["quick", "full"])
-def test_notebook_06_stands_a_run_of_one_epoch_on_the_sample(mode, tmp_path, request, monkeypatch):
-    """In a copy of the course that has one: no cell fails, and its curve is there."""
+def test_notebook_06_stands_a_run_of_one_epoch_on_the_sample(mode, copy, request, monkeypatch):
+    """No cell fails, and its curve is there."""
     if mode == "full":
         monkeypatch.setenv("CIFAR10_DIR", request.getfixturevalue("full_data"))
-    for part in ("helpers", "images", "notebooks/runs/session_62", "notebooks/runs/no_augmentation"):
-        shutil.copytree(REPOSITORY / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(REPOSITORY / "notebooks/runs/validation", tmp_path / "notebooks/runs/validation")
-    line = f"--epochs 1 --name my_session_net_62 --data {SAMPLE} --no-compile --workers 0"
-    done = subprocess.run([sys.executable, "-m", "helpers.training", *line.split()], cwd=tmp_path, capture_output=True)
-    assert done.returncode == 0 and (tmp_path / "runs" / "my_session_net_62" / "record.json").is_file(), done.stderr
     notebook = nbformat.read(REPOSITORY / "notebooks" / "06_train_62_epochs.ipynb", as_version=4)
     monkeypatch.setitem(os.environ, "NOTEBOOK_MODE", mode)
-    Client(notebook, resources={"metadata": {"path": str(tmp_path / "notebooks")}}).execute()
+    Client(notebook, resources={"metadata": {"path": str(copy / "notebooks")}}).execute()
     shown = next(cell for cell in notebook.cells if "beside(record, own)" in cell.source).outputs
     text = "".join(output.get("text", "") for output in shown)
     assert "epochs 62, yours 1" in text and "images 60,000, yours 3,000" in text
