@@ -22,6 +22,7 @@ Notebook 10 shows this at work.
 import contextlib
 import dataclasses
 import datetime
+import inspect
 import os
 
 import torch
@@ -83,7 +84,8 @@ class World:
         """Return ``network`` as one that averages its gradients over the processes in each backward pass."""
         if self.size == 1:
             return network
-        return DistributedDataParallel(network, broadcast_buffers=False)
+        newer = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters  # from torch 2.13 on
+        return DistributedDataParallel(network, **{"forward_sync_buffers" if newer else "broadcast_buffers": False})
 
     def share_of_loss(self, loss, count):
         """Return the mean ``loss`` over ``count`` images such that the mean over processes is one over images.

@@ -77,7 +77,7 @@ def main():
     paths = [Path(name).resolve() for name in sys.argv[1:]] or sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
     folder = REPOSITORY / "build"
     print(f"Executing {len(paths)} notebooks in {mode} mode.")
-    failures = make_pages(paths, folder, timeout=300 if mode == "quick" else None)
+    failures = make_pages(paths, folder, timeout=600 if mode == "quick" else None)
     for name, failure in failures.items():
         print(f"\n{name} failed:\n{failure}", file=sys.stderr)
     print(f"The pages are in {folder}: begin with index.html" if paths else "There is no notebook to execute.")

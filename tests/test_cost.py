@@ -671,6 +671,7 @@ def test_the_module_is_left_as_it_was(fails):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.* is deprecated:FutureWarning")  # by torch 2.14; it still works
 def test_any_dtype_device_and_mode():
     expected = network_cost(session_net()).total
     assert network_cost(session_net().double()).total == expected

@@ -14,6 +14,7 @@ import sys
 import tarfile
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -293,6 +294,16 @@ def test_workers_run_ahead_over_the_end_of_an_epoch(workers):
     assert wait_until(lambda: dataset.seen.value >= 2)  # nothing more was asked for
     time.sleep(0.3)
     assert dataset.seen.value <= 1 + data.AHEAD // len(dataset)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where workers would be forked without our doing")
+def test_workers_are_not_forked_from_a_process_with_threads():
+    """Whatever the Python: before 3.14 they would be; and without a warning, which 3.12 has for that."""
+    loader = data.train_loader(Watched(np.zeros((32, 32, 32, 3), np.uint8)), 16, workers=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batches = iter(loader)
+        assert len(list(batches)) == 2 and loader.multiprocessing_context.get_start_method() == "forkserver"
 
 
 def test_as_many_images_are_prepared_as_memory_allows_and_batches_as_the_workers_pipe_does():

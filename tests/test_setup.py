@@ -1,7 +1,10 @@
 """The lists of dependencies agree with each other and with the code, and the pages are made as promised."""
 
 import ast
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,8 +40,13 @@ def test_requirements_are_lower_bounds_and_say_what_needs_them():
         assert comment, f"{name} does not say what needs it"
 
 
-def test_constraints_pin_every_requirement_within_its_bounds():
-    pinned = {name: requirement.specifier for name, (requirement, _) in entries("constraints.txt").items()}
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_constraints_pin_every_requirement_once_within_its_bounds(python):
+    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line.partition("#")[0]) for line in lines if re.match(r"\w", line)]
+    pins = [pin for pin in pins if not pin.marker or pin.marker.evaluate({"python_version": python})]
+    assert len({pin.name for pin in pins}) == len(pins)
+    pinned = {pin.name: pin.specifier for pin in pins}
     for name, (requirement, _) in entries("requirements.txt").items():
         (pin,) = pinned[name]
         assert pin.operator == "==" and requirement.specifier.contains(pin.version), name
@@ -56,6 +64,44 @@ def test_requirements_list_all_that_the_helpers_import():
 
 def test_conda_takes_the_same_list():
     assert re.search(r"^ +- -r requirements\.txt\b", (REPOSITORY / "environment.yml").read_text(), re.MULTILINE)
+
+
+def make(folder, uv, **variables):
+    """Have make install into ``folder`` with ``uv``, the lines of a shell script, in uv's place, and no pip."""
+    for file in ("Makefile", "requirements.txt", "constraints.txt"):
+        shutil.copy(REPOSITORY / file, folder)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "uv").write_text(f"#!/bin/sh\n{uv}\n")
+    (folder / "bin" / "uv").chmod(0o755)
+    environment = os.environ | {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    line = ["make", "env/.installed", "VENV=env", *(f"{name}={value}" for name, value in variables.items())]
+    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+needs_make = pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="needs make and a shell")
+
+
+@needs_make
+def test_make_installs_with_uv_where_it_is_there(tmp_path):
+    done = make(tmp_path, 'echo "$@" > asked')
+    assert done.returncode == 0 and (tmp_path / "env" / ".installed").is_file(), done.stderr
+    assert "-r requirements.txt -c constraints.txt" in (tmp_path / "asked").read_text()
+    assert len(done.stdout.splitlines()) == 1 and "GB to fetch" in done.stdout
+
+
+@needs_make
+def test_make_says_what_is_lacking_where_nothing_can_be_installed(tmp_path):
+    """As without a network. What was broken off is no environment: the next command tries again."""
+    done = make(tmp_path, "exit 1")
+    assert done.returncode and not (tmp_path / "env" / ".installed").exists()
+    assert "Lacking: torch, torchvision, numpy," in done.stderr and "Is there a network" in done.stderr
+
+
+@needs_make
+def test_make_names_a_python_that_fits(tmp_path):
+    done = make(tmp_path, "exit 1", PYTHON="false")
+    assert done.returncode and "None of these is one: false. Name one: make" in done.stdout
+    assert not (tmp_path / "env").exists()
 
 
 def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
@@ -85,7 +131,7 @@ def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
     assert re.fullmatch(r"\[1/2\] 01_fine +\d+\.\d s", lines[0]) and lines[1].endswith("FAILED")
 
 
-@pytest.mark.parametrize("mode, limit", [("quick", 300), ("full", None), ("train", None)])
+@pytest.mark.parametrize("mode, limit", [("quick", 600), ("full", None), ("train", None)])
 def test_a_cell_that_trains_may_take_as_long_as_it_takes(monkeypatch, mode, limit):
     given = {}
     monkeypatch.setattr(pages, "make_pages", lambda paths, folder, timeout: given.update(timeout=timeout) or {})
