@@ -73,7 +73,8 @@ def make(folder, uv, **variables):
     (folder / "bin").mkdir()
     (folder / "bin" / "uv").write_text(f"#!/bin/sh\n{uv}\n")
     (folder / "bin" / "uv").chmod(0o755)
-    environment = os.environ | {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{environment['PATH']}"
     line = ["make", "env/.installed", "VENV=env", *(f"{name}={value}" for name, value in variables.items())]
     return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
 
