@@ -13,6 +13,7 @@ from packaging.specifiers import SpecifierSet
 
 GITHUB = Path(__file__).parent.parent / ".github"
 PROJECT = tomllib.loads((GITHUB.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYTHONS = [f"3.{minor}" for minor in range(30) if f"3.{minor}.0" in SpecifierSet(PROJECT["requires-python"])]
 FILES = sorted(GITHUB.rglob("*.yml"))
 
 
@@ -26,26 +27,22 @@ WORKFLOW = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text(encoding="
 
 def test_workflow_covers_the_oldest_and_the_newest_python_pinned_and_newest_packages():
     matrix = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]
-    supported = SpecifierSet(PROJECT["requires-python"])
-    minors = [f"3.{minor}" for minor in range(30) if f"3.{minor}.0" in supported]
-    assert matrix["python"] == [minors[0], "3.13", minors[-1]] and matrix["packages"] == ["pinned"]
-    assert matrix["include"] == [{"python": minors[-1], "packages": "newest"}]
+    assert matrix["python"] == [PYTHONS[0], "3.13", PYTHONS[-1]] and matrix["packages"] == ["pinned"]
+    assert matrix["include"] == [{"python": PYTHONS[-1], "packages": "newest"}]
     commands = " ".join(step.get("run", "") for step in WORKFLOW["jobs"]["test"]["steps"])
     assert "--nbval " in commands and "-c constraints.txt" in commands and "helpers.site" in commands
 
 
 def test_every_list_of_pythons_is_the_one_of_pyproject():
-    supported = SpecifierSet(PROJECT["requires-python"])
-    minors = [f"3.{minor}" for minor in range(30) if f"3.{minor}.0" in supported]
     makefile, readme, conda = (
         (GITHUB.parent / name).read_text(encoding="utf-8") for name in ("Makefile", "README.md", "environment.yml")
     )
-    low, high = (minor.replace(".", ", ") for minor in (minors[0], minors[-1]))
+    low, high = (minor.replace(".", ", ") for minor in (PYTHONS[0], PYTHONS[-1]))
     assert f"({low}) <= sys.version_info[:2] <= ({high})" in makefile
-    assert f"Python {minors[0]} to {minors[-1]}." in makefile and f"Python {minors[0]} to {minors[-1]} " in readme
+    assert f"Python {PYTHONS[0]} to {PYTHONS[-1]}." in makefile and f"Python {PYTHONS[0]} to {PYTHONS[-1]} " in readme
     listed = re.search("^PYTHONS := (.*)$", makefile, re.MULTILINE)[1].split()
-    assert {f"python{minor}" for minor in minors} | {"python3", "python"} == set(listed)
-    assert set(re.findall(r"3\.1\d", re.search("- python=.*", conda)[0])) == set(minors)
+    assert {f"python{minor}" for minor in PYTHONS} | {"python3", "python"} == set(listed)
+    assert set(re.findall(r"3\.1\d", re.search("- python=.*", conda)[0])) == set(PYTHONS)
 
 
 def test_once_a_week_the_tests_run_beside_other_work():
