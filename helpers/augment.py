@@ -98,12 +98,12 @@ class Augment:
         }
         self.pipeline = A.Compose(transforms)
         self.pipeline.set_random_state(self.stream, PythonStream(self.stream))
-        self.__setstate__({})
+        cv2.setNumThreads(0)  # they would take turns with training, and a forked worker can wait for them forever
 
     def __setstate__(self, state):
-        """Arrive in a worker process, where OpenCV's threads would take turns with training."""
+        """Arrive in a worker process that was not forked, where they are on again."""
         self.__dict__.update(state)
-        cv2.setNumThreads(0)  # also here: a process forked from one that has them can wait for them forever
+        cv2.setNumThreads(0)
 
     def restart(self, epoch, index):
         """Put the stream at the start of what this epoch and index draw."""

@@ -13,6 +13,7 @@ At the command line, where a finished run leaves ``record.json`` and ``weights.p
 Notebook 06 shows the training step and the schedule before it uses this module.
 """
 
+import _thread
 import argparse
 import contextlib
 import copy
@@ -29,6 +30,7 @@ import shlex
 import shutil
 import statistics
 import sys
+import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -732,7 +734,20 @@ def device_name(device):
     return f"{name}, {available_cores()} cores"
 
 
+def insist_on_interrupts():
+    """Have Ctrl-C count wherever it arrives: of one within a ``__del__`` Python only reports, and training goes on."""
+
+    def report(unraisable):
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            threading.Timer(0.1, _thread.interrupt_main).start()  # once more, when that is over
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    sys.unraisablehook = report
+
+
 if __name__ == "__main__":
+    insist_on_interrupts()
     try:
         main()
     except KeyboardInterrupt:

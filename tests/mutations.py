@@ -172,6 +172,60 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
         text('parts["ema"] = self.ema', "pass"),
         "tests/test_training.py -k resumed",
     ),
+    (
+        "a Ctrl-C that Python only reports",
+        "helpers/training.py",
+        text("sys.unraisablehook = report", "pass"),
+        "tests/test_training.py -k only_report",
+    ),
+    (
+        "a worker with OpenCV's threads",
+        "helpers/augment.py",
+        text("self.__dict__.update(state)\n        cv2.setNumThreads(0)", "self.__dict__.update(state)"),
+        "tests/test_augment.py -k threads",
+    ),
+    (
+        "workers that are forked",
+        "helpers/data.py",
+        text('get_context("forkserver")', 'get_context("fork")'),
+        "tests/test_data.py -k forked",
+    ),
+    (
+        "other programs' time counted as one's own",
+        "helpers/timing.py",
+        text("else time.process_time", "else time.perf_counter"),
+        "tests/test_timing.py",
+    ),
+    (
+        "a claim that is asked once",
+        "helpers/timing.py",
+        text("range(attempts)", "range(1)"),
+        "tests/test_timing.py -k again",
+    ),
+    (
+        "earlier measurements forgotten",
+        "helpers/timing.py",
+        text("min(least[name], *taken)", "min(taken)"),
+        "tests/test_timing.py -k earlier",
+    ),
+    (
+        "a Python that CI does not try",
+        ".github/workflows/ci.yml",
+        text('"3.13", "3.14"]', '"3.13"]'),
+        "tests/test_github.py -k python",
+    ),
+    (
+        "a Python that make does not look for",
+        "Makefile",
+        text("python3.14 ", ""),
+        "tests/test_github.py -k python",
+    ),
+    (
+        "a broken installation that counts as done",
+        "Makefile",
+        text("-c '$(LACKING)'; exit 1; }", "-c '$(LACKING)'; }"),
+        "tests/test_setup.py -k lacking",
+    ),
 )
 
 

@@ -30,7 +30,8 @@ def test_workflow_covers_the_oldest_and_the_newest_python_pinned_and_newest_pack
     assert matrix["python"] == [PYTHONS[0], "3.13", PYTHONS[-1]] and matrix["packages"] == ["pinned"]
     assert matrix["include"] == [{"python": PYTHONS[-1], "packages": "newest"}]
     commands = " ".join(step.get("run", "") for step in WORKFLOW["jobs"]["test"]["steps"])
-    assert "--nbval " in commands and "-c constraints.txt" in commands and "helpers.site" in commands
+    assert "make .venv/.installed" in commands and "make test" in commands and "make site slides student" in commands
+    assert "pip install --upgrade --upgrade-strategy eager -r requirements.txt" in commands
 
 
 def test_every_list_of_pythons_is_the_one_of_pyproject():

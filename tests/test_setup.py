@@ -26,11 +26,14 @@ DISTRIBUTIONS = {  # of the modules whose distribution has another name, or come
 OPTIONAL = {"google", "pandas"}  # Colab alone has google.colab; helpers.cost makes a DataFrame where pandas is there
 
 
-def entries(file):
-    """Return ``{name: (Requirement, comment)}`` of a list of dependencies."""
+def entries(file, python="3.11"):
+    """Return ``{name: (Requirement, comment)}`` of what a list of dependencies asks for on this ``python``."""
     lines = [line for line in (REPOSITORY / file).read_text(encoding="utf-8").splitlines() if re.match(r"\w", line)]
-    split = [line.partition("#") for line in lines]
-    return {Requirement(left).name: (Requirement(left), comment.strip()) for left, _, comment in split}
+    split = [(Requirement(left), comment.strip()) for left, _, comment in (line.partition("#") for line in lines)]
+    asked = [pair for pair in split if not pair[0].marker or pair[0].marker.evaluate({"python_version": python})]
+    by_name = {requirement.name: (requirement, comment) for requirement, comment in asked}
+    assert len(by_name) == len(asked), f"{file} lists something twice"
+    return by_name
 
 
 def test_requirements_are_lower_bounds_and_say_what_needs_them():
@@ -42,13 +45,9 @@ def test_requirements_are_lower_bounds_and_say_what_needs_them():
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 def test_constraints_pin_every_requirement_once_within_its_bounds(python):
-    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = [Requirement(line.partition("#")[0]) for line in lines if re.match(r"\w", line)]
-    pins = [pin for pin in pins if not pin.marker or pin.marker.evaluate({"python_version": python})]
-    assert len({pin.name for pin in pins}) == len(pins)
-    pinned = {pin.name: pin.specifier for pin in pins}
+    pinned = entries("constraints.txt", python)
     for name, (requirement, _) in entries("requirements.txt").items():
-        (pin,) = pinned[name]
+        (pin,) = pinned[name][0].specifier
         assert pin.operator == "==" and requirement.specifier.contains(pin.version), name
 
 

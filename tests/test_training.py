@@ -78,7 +78,12 @@ def command_line(runs, *more):
         "cpu",
         *more,
     ]
-    return subprocess.Popen(line, cwd=data.REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs behind a shell would hear no Ctrl-C
+    try:
+        return subprocess.Popen(line, cwd=data.REPOSITORY, **pipes)
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 def test_sigkill_at_any_moment_then_resume(tmp_path):
@@ -113,7 +118,29 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=600)
-    assert process.returncode == 1 and "--resume" in output and "Traceback" not in output
+    assert process.returncode == 1 and "--resume" in output and "Traceback" not in output, output
+
+
+LATE = """
+import signal, time
+from helpers.training import insist_on_interrupts
+class Part:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+insist_on_interrupts()
+try:
+    Part()
+    for _ in range(600):
+        time.sleep(0.1)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_counts_where_python_would_only_report_it():
+    """In a ``__del__``, of which the communication with the workers has many."""
+    done = subprocess.run([sys.executable, "-c", LATE], cwd=data.REPOSITORY, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
 
 
 def one_epoch(runs, *more, name="run"):
