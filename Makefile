@@ -73,7 +73,7 @@ $(STAMP): requirements.txt constraints.txt
 	@if command -v uv >/dev/null; \
 	then UV_EXTRA_INDEX_URL="$$PIP_EXTRA_INDEX_URL" uv pip install --quiet --index-strategy unsafe-best-match --python "$(BIN)" $(LISTS); \
 	else "$(BIN)" -m pip install --quiet --quiet --disable-pip-version-check $(LISTS); \
-	fi || { "$(BIN)" -c '$(LACKING)'; exit 1; }
+	fi || "$(BIN)" -c '$(LACKING)'
 	@touch "$(STAMP)"
 
 $(COLAB)/.installed: tests/colab/requirements.txt
