@@ -20,7 +20,7 @@ help:  ## list the commands (this one)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
 
 run: $(STAMP)  ## go through the course on the sample, quick mode; pages in build/
-	@"$(BIN)" -m helpers.pages
+	@"$(BIN)" -m helpers.publishing.pages
 
 test: $(STAMP)  ## ruff, the tests, and every notebook against its stored outputs
 	"$(BIN)" -m ruff check helpers tests
@@ -37,16 +37,16 @@ bench: $(STAMP)  ## measure the speed of training against a plain pipeline
 	"$(BIN)" -m helpers.bench $(ARGS)
 
 badges: $(STAMP)  ## write the address in pyproject.toml into every notebook's badge and set-up cell
-	"$(BIN)" -m helpers.colab
+	"$(BIN)" -m helpers.publishing.badges
 
 site: $(STAMP)  ## every notebook, as it is stored, as a page of a static site, in build/site/
-	"$(BIN)" -m helpers.site
+	"$(BIN)" -m helpers.publishing.site
 
 slides: $(STAMP)  ## the same as slides, in build/slides/; ARGS="--reveal FOLDER" for a room without a network
-	"$(BIN)" -m helpers.slides $(ARGS)
+	"$(BIN)" -m helpers.publishing.slides $(ARGS)
 
 student: $(STAMP)  ## the notebooks without the solutions of their exercises, in build/student/
-	"$(BIN)" -m helpers.student
+	"$(BIN)" -m helpers.publishing.student
 
 colab-check: $(STAMP) $(COLAB)/.installed  ## run every notebook, as committed, twice in what Colab has; ARGS="04_network" chooses
 	"$(BIN)" tests/colab/check.py "$(COLAB)/bin/python" $(ARGS)
@@ -56,7 +56,8 @@ browser-test: $(STAMP) site  ## look at the site and at JupyterLab with Chromium
 	"$(BIN)" -m pytest tests/browser/check.py
 
 clean:  ## remove pages and caches; the environment and the data stay
-	rm -rf build .pytest_cache .ruff_cache .hypothesis helpers/__pycache__ tests/__pycache__
+	rm -rf build .pytest_cache .ruff_cache .hypothesis
+	find helpers tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, made anew in place when one of the two lists changes. The stamp is written last: what was broken off
 # is taken up again by the next command. uv, where it is there, takes what pip would take.

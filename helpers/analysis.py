@@ -29,13 +29,6 @@ def wilson_interval(correct, count, z=1.959964):
 # What is taken for what? -------------------------------------------------------------------------------------------
 
 
-def confusion_matrix(labels, predictions, classes=10):
-    """Return ``(classes, classes) int64``: how many images of the row's class were taken for the column's."""
-    return np.bincount(np.asarray(labels) * classes + np.asarray(predictions), minlength=classes**2).reshape(
-        classes, classes
-    )
-
-
 def confused_pairs(confusion):
     """Return ``(a, b, mistakes)`` for each pair of classes, a < b, both directions added, the most mistakes first."""
     both = np.asarray(confusion) + np.asarray(confusion).T

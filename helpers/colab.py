@@ -1,43 +1,15 @@
-"""What the first cell of a notebook needs: where it runs, in which mode, and what to read.
-
-The set-up cell is the same in every notebook that uses the helpers. ``python -m helpers.colab`` (``make badges``)
-writes it, and the Colab badge, into all of them from the repository's address in ``pyproject.toml``.
-"""
+"""What the first cell of every notebook (but 05) needs: where it runs, in which mode, and what to read."""
 
 import importlib.util
-import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
-from helpers.records import OWN_RUNS, REPOSITORY
+from helpers.records import OWN_RUNS
 
 PACKAGES = ("albumentations", "torchsummary")  # what Colab may lack; torch it has, and that stays as it is
-
-SET_UP = """\
-import sys
-from pathlib import Path
-
-MODE = "auto"  # @param ["auto", "quick", "full", "train"]
-ADDRESS = "{address}"
-if "google.colab" in sys.modules and not Path("helpers").is_dir() and not Path("../helpers").is_dir():
-    !git clone --quiet --depth 1 {{ADDRESS}} course
-    assert Path("course").is_dir(), f"No course at {{ADDRESS}}: write its address into pyproject.toml, run make badges"
-    %cd -q course/notebooks
-sys.path.insert(0, str(next(p for p in (Path.cwd(), *Path.cwd().parents) if (p / "helpers").is_dir())))
-
-from helpers.colab import set_up
-
-FULL, DATA = set_up(MODE)"""
-
-BADGE_IN_README = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*?([^/)]+\.ipynb)\)")
-BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
-
-
 MODES = {
     "quick": "the sample of 2,000 + 1,000 images and a couple of epochs, seconds; the stored results are full",
     "full": "all of CIFAR-10, and the stored runs",
@@ -134,56 +106,3 @@ def keep_runs_on_drive(runs=OWN_RUNS, drive=Path("/content/drive")):
         runs.rename(runs.with_name("runs_before_drive"))
     runs.symlink_to(kept, target_is_directory=True)
     return kept
-
-
-def address():
-    """Return the repository's public address, from ``[project.urls]`` in ``pyproject.toml``."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project["urls"]["Repository"].rstrip("/")
-
-
-def set_up_cell():
-    """Return the code of the set-up cell, the same in every notebook that uses the helpers."""
-    return SET_UP.format(address=address())
-
-
-def badge(notebook):
-    """Return the Markdown of the Colab badge of the notebook file named ``notebook``."""
-    owner_and_name = address().removeprefix("https://github.com/")
-    return BADGE.format(
-        link=f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{notebook}"
-    )
-
-
-def write_badges(folder=REPOSITORY / "notebooks", readme=REPOSITORY / "README.md"):
-    """Write badge and set-up cell into every notebook of ``folder``, and the badges into the README.
-
-    Returns the names of the files that changed.
-    """
-    changed = []
-    for path in sorted(Path(folder).glob("*.ipynb")):
-        before = path.read_text(encoding="utf-8")
-        notebook = json.loads(before)
-        for cell in notebook["cells"]:
-            source = "".join(cell["source"])
-            if cell["cell_type"] == "markdown":
-                source = re.sub(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)", badge(path.name), source)
-            elif "set-up" in cell["metadata"].get("tags", []):
-                source = set_up_cell()
-            else:  # notebook 05 has no helper to ask
-                source = re.sub(r'^ADDRESS = ".*"$', f'ADDRESS = "{address()}"', source, flags=re.MULTILINE)
-            cell["source"] = source.splitlines(keepends=True)
-        after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-        if after != before:
-            path.write_text(after, encoding="utf-8")
-            changed.append(path.name)
-    before = readme.read_text(encoding="utf-8")
-    after = BADGE_IN_README.sub(lambda found: badge(found[1]), before)
-    if after != before:
-        readme.write_text(after, encoding="utf-8")
-        changed.append(readme.name)
-    return changed
-
-
-if __name__ == "__main__":
-    print("\n".join(write_badges()) or "every notebook has the right badge and set-up cell already")

@@ -1,13 +1,16 @@
 """What the tests share: the data, the notebooks, and a course of two small notebooks to break on purpose."""
 
+import io
 import os
+import pickle
+import tarfile
 from pathlib import Path
 
 import matplotlib
 import nbformat
 import pytest
 
-from helpers.colab import badge, set_up_cell
+from helpers.publishing.badges import badge, set_up_cell
 
 # The kernels that the tests start inherit these. The tests draw without a window, but by matplotlib.use: MPLBACKEND
 # would reach the kernels too, and keep the figures out of the notebooks.
@@ -22,6 +25,7 @@ if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
 os.environ.pop("MPLBACKEND", None)
 matplotlib.use("Agg")
 
+FOLDER = "cifar-10-batches-py"  # of the official archive
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
@@ -54,6 +58,64 @@ def full_data():
     if count != 50_000:
         pytest.skip(f"CIFAR10_DIR holds {count:,} training images, not 50,000")
     return root
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """For small tensors, for which several threads would only wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def official(tmp_path, sample):
+    """A small data set in the official format, as a folder; returns it with its images and labels."""
+    from helpers.data import load_cifar10
+
+    images, labels = load_cifar10(True, sample)
+    folder = tmp_path / "official" / FOLDER
+    folder.mkdir(parents=True)
+    for i, name in enumerate([f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]):
+        part = slice(10 * i, 10 * i + 10)
+        batch = {b"data": images[part].transpose(0, 3, 1, 2).reshape(10, 3072), b"labels": labels[part].tolist()}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    return folder.parent, images[:60], labels[:60]
+
+
+def archive_of(official):
+    """Return the bytes of the archive that holds the folder of the fixture ``official``."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(official[0] / FOLDER, FOLDER)
+    return packed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def few(sample):
+    """64 training and 40 test images of the sample, each with its labels."""
+    from helpers.data import load_cifar10
+
+    (images, labels), (test_images, test_labels) = load_cifar10(True, sample), load_cifar10(False, sample)
+    return (images[:64], labels[:64]), (test_images[:40], test_labels[:40])
+
+
+@pytest.fixture
+def driver(monkeypatch, tmp_path):
+    """The file of an NVIDIA driver that PyTorch cannot use."""
+    import torch
+
+    from helpers.training import machine
+
+    file = tmp_path / "version"
+    file.touch()
+    monkeypatch.setattr(machine, "NVIDIA_DRIVER", (str(tmp_path / "no"), str(file)))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return file
 
 
 # A course that breaks no rule ---------------------------------------------------------------------------------------

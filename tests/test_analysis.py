@@ -36,16 +36,6 @@ def test_wilson_interval_holds_what_it_promises():
     assert 0.93 < np.mean((low <= share) & (share <= high)) < 0.98
 
 
-def test_confusion_matrix_is_scikit_learns():
-    predictions = PROBABILITIES.argmax(axis=1)
-    ours = analysis.confusion_matrix(LABELS, predictions)
-    assert np.array_equal(ours, metrics.confusion_matrix(LABELS, predictions, labels=range(10)))
-
-
-def test_confusion_matrix_has_a_row_for_a_class_without_images():
-    assert analysis.confusion_matrix([0, 0], [0, 2], classes=3).tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 0]]
-
-
 def test_confused_pairs_add_both_directions():
     assert analysis.confused_pairs([[9, 1, 5], [3, 9, 0], [1, 2, 9]]) == [(0, 2, 6), (0, 1, 4), (1, 2, 2)]
 

@@ -1,20 +1,17 @@
 """The switch between full and quick, and the one place of the repository's address."""
 
-import os
-import re
 import shutil
-import subprocess
 import sys
 import types
 from pathlib import Path
 
-import nbformat
 import pytest
 
-from helpers import colab, training
+from helpers import colab
 from helpers.data import SAMPLE
 from helpers.networks import count_parameters, load_pretrained
 from helpers.records import RUNS, read_record
+from helpers.training import machine
 
 
 def gpu(monkeypatch, there):
@@ -80,7 +77,7 @@ def test_a_gpu_that_pytorch_cannot_use_is_named(monkeypatch, capsys, tmp_path):
     monkeypatch.delenv("NOTEBOOK_MODE", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     gpu(monkeypatch, False)
-    monkeypatch.setattr(training, "NVIDIA_DRIVER", (str(tmp_path),))
+    monkeypatch.setattr(machine, "NVIDIA_DRIVER", (str(tmp_path),))
     colab.set_up()
     assert "There is an NVIDIA driver here, but PyTorch" in capsys.readouterr().out
 
@@ -168,37 +165,3 @@ def test_drive_before_the_first_run_of_ones_own(course_in_colab):
 def test_without_colab_there_is_no_drive(tmp_path):
     with pytest.raises(RuntimeError, match="in Colab only"):
         colab.keep_runs_on_drive(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["01_data", "05_no_augmentation"])
-def test_set_up_cell_says_what_to_do_where_the_address_leads_nowhere(name, tmp_path):
-    """As in Colab: IPython runs the cell in an empty folder. A placeholder leads nowhere, as this address does."""
-    cells = nbformat.read(colab.REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4).cells
-    source = re.sub('ADDRESS = ".*"', f'ADDRESS = "{(tmp_path / "gone.git").as_uri()}"', cells[1].source)
-    code = "import sys; from IPython.core.interactiveshell import InteractiveShell as Shell; "
-    code += f"sys.modules['google.colab'] = sys; print(repr(Shell().run_cell({source!r}).error_in_exec))"
-    environment = os.environ | {"IPYTHONDIR": str(tmp_path / "ipython")}
-    folder = tmp_path / "content"
-    folder.mkdir()
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
-    error = done.stdout.splitlines()[-1]
-    assert re.match(
-        r"AssertionError..No course at file:.*gone.git: write its address into pyproject.toml, run make", error
-    )
-
-
-def test_a_new_address_reaches_every_badge_and_set_up_cell(tmp_path, monkeypatch):
-    notebooks, readme = tmp_path / "notebooks", tmp_path / "README.md"
-    notebooks.mkdir()
-    for path in (colab.REPOSITORY / "notebooks").glob("*.ipynb"):
-        shutil.copy(path, notebooks)
-    shutil.copy(colab.REPOSITORY / "README.md", readme)
-    assert colab.write_badges(notebooks, readme) == [], "run make badges"
-    monkeypatch.setattr(colab, "address", lambda: "https://github.com/someone/else")
-    changed = colab.write_badges(notebooks, readme)
-    assert changed == [path.name for path in sorted(notebooks.glob("*.ipynb"))] + ["README.md"]
-    assert colab.write_badges(notebooks, readme) == []
-    for path in [*notebooks.glob("*.ipynb"), readme]:
-        text = path.read_text(encoding="utf-8")
-        assert f"github/someone/else/blob/main/notebooks/{path.name if path != readme else '01_data.ipynb'}" in text
-        assert "github.com/OWNER" not in text and "github/OWNER" not in text

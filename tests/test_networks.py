@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from short_runs import one_epoch
 from torch import nn
 
 from helpers import data
@@ -19,6 +20,7 @@ from helpers.networks import (
     session_net,
     tutorial_net,
 )
+from helpers.records import RUNS
 
 # kernel, in → out, stride, padding, dilation, groups, side of the output
 SESSION = [
@@ -205,3 +207,22 @@ def test_kind_nets_have_nearly_equal_parameters_at_their_second_width():
 def test_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="no kind 'round'"):
         kind_net("round", 32)
+
+
+def test_unknown_network_is_named():
+    with pytest.raises(ValueError, match="there is no network 'resnet'.*session_net"):
+        build("resnet")
+
+
+def test_weights_that_are_not_the_records_are_refused(tmp_path):
+    """A byte changed, another run's, cut short, none at all: each is named, and none is loaded."""
+    one_epoch(tmp_path)
+    weights = tmp_path / "run" / "weights.pt"
+    good, other = weights.read_bytes(), (RUNS / "tutorial_10" / "weights.pt").read_bytes()
+    for bad in (good[:-1] + bytes([good[-1] ^ 1]), other, good[:1000], b""):
+        weights.write_bytes(bad)
+        with pytest.raises(ValueError, match="weights.pt is damaged or of another run"):
+            load_pretrained("run", tmp_path)
+    weights.unlink()
+    with pytest.raises(ValueError, match="'run' kept no weights"):
+        load_pretrained("run", tmp_path)

@@ -24,6 +24,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 from torchvision.datasets import CIFAR10
 
 from helpers import data
+from helpers.data import fetching
+from helpers.data.fetching import ARCHIVE, ARCHIVE_MD5, FOLDER
 from helpers.networks import load_pretrained
 from helpers.records import REPOSITORY, REQUIRED, read_record
 from helpers.training import evaluate
@@ -163,7 +165,7 @@ def test_outside_of_the_course_it_says_what_is_missing(folder, monkeypatch):
 def official(tmp_path, monkeypatch):
     """Sixty sample images as the official folder and as its archive, with the checksums that torchvision looks for."""
     images, labels = data.load_cifar10(True, data.SAMPLE)
-    place = tmp_path / "official" / data.FOLDER
+    place = tmp_path / "official" / FOLDER
     place.mkdir(parents=True)
     names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
     for i, name in enumerate(names):
@@ -171,13 +173,13 @@ def official(tmp_path, monkeypatch):
         batch = {"data": images[part].transpose(0, 3, 1, 2).reshape(10, 3072), "labels": labels[part].tolist()}
         (place / name).write_bytes(pickle.dumps(batch, protocol=2))
     (place / "batches.meta").write_bytes(pickle.dumps({"label_names": list(data.CLASSES)}, protocol=2))
-    sums = [[name, data.md5(place / name)] for name in names]
+    sums = [[name, fetching.md5(place / name)] for name in names]
     monkeypatch.setattr(CIFAR10, "train_list", sums[:5])
     monkeypatch.setattr(CIFAR10, "test_list", sums[5:])
-    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": data.md5(place / "batches.meta")})
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": fetching.md5(place / "batches.meta")})
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        archive.add(place, data.FOLDER)
+        archive.add(place, FOLDER)
     return place, packed.getvalue(), images[:60], labels[:60]
 
 
@@ -189,8 +191,8 @@ def reader(folder, official, monkeypatch):
     execute(space, SET_UP)
     for mark in ("import matplotlib.pyplot", "def read_sheets", "def read_official", "def fetch", "def find_data"):
         execute(space, mark)
-    assert space["MD5"] == data.ARCHIVE_MD5
-    assert [mirror + space["ARCHIVE"] for mirror in space["MIRRORS"]] == list(data.MIRRORS)
+    assert space["MD5"] == ARCHIVE_MD5
+    assert [mirror + space["ARCHIVE"] for mirror in space["MIRRORS"]] == list(fetching.MIRRORS)
     space["MD5"] = hashlib.md5(official[1]).hexdigest()
     source = next(cell.source for cell in CELLS if "def load(" in cell.source)
     exec(source.split("\ntrain_images")[0], space)
@@ -207,13 +209,13 @@ def test_cifar10_dir_may_be(reader, official, folder, monkeypatch, what):
         target = place.rename(place.with_name("my copy"))
     elif "archive" in what:
         shutil.rmtree(place)
-        target = place.parent / data.ARCHIVE
+        target = place.parent / ARCHIVE
         target.write_bytes(packed)
         target = target if what == "archive" else target.parent
     elif what == "home":
         monkeypatch.setenv("HOME", str(place.parent))
         monkeypatch.setenv("USERPROFILE", str(place.parent))
-        said = f"  ~/{data.FOLDER} "
+        said = f"  ~/{FOLDER} "
     elif what == "sheets":
         target = folder / "images" / "cifar10_sample"
         parts = [data.load_cifar10(train, target) for train in (True, False)]
@@ -261,7 +263,7 @@ def hosts(official):
     class Mirror(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             kind, body = self.path.split("/")[1], official[1]
-            if kind == "missing" or not self.path.endswith(f"/{data.ARCHIVE}"):
+            if kind == "missing" or not self.path.endswith(f"/{ARCHIVE}"):
                 return self.send_error(404)
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -291,7 +293,7 @@ def test_a_mirror_that_fails_is_followed_by_the_next(reader, official, hosts, fo
     reader["MIRRORS"] = [hosts[bad], hosts["good"]]
     images, labels = reader["load"](True)
     assert np.array_equal(images, official[2][:50]) and np.array_equal(labels, official[3][:50])
-    assert [path.name for path in (folder / "data").iterdir()] == [data.ARCHIVE]  # where helpers.data looks for it
+    assert [path.name for path in (folder / "data").iterdir()] == [ARCHIVE]  # where helpers.data looks for it
     shown = capfd.readouterr()
     assert shown.out == "" and nothing_is_left(shown.err)
     reader["MIRRORS"] = []
@@ -301,10 +303,10 @@ def test_a_mirror_that_fails_is_followed_by_the_next(reader, official, hosts, fo
 def test_a_mirror_that_is_silent_or_slow_is_given_up(reader, official, hosts, tmp_path):
     assert "timeout=20, slowest=200_000" in next(cell.source for cell in CELLS if "def fetch" in cell.source)
     with pytest.raises(OSError, match="timed out"):
-        reader["fetch"](hosts["silent"] + data.ARCHIVE, tmp_path / "part", timeout=0.2)
+        reader["fetch"](hosts["silent"] + ARCHIVE, tmp_path / "part", timeout=0.2)
     with pytest.raises(OSError, match="too slow, .* kB a second"):
-        reader["fetch"](hosts["slow"] + data.ARCHIVE, tmp_path / "part", timeout=0.2, slowest=10**9)
-    reader["fetch"](hosts["slow"] + data.ARCHIVE, tmp_path / "part", timeout=600)
+        reader["fetch"](hosts["slow"] + ARCHIVE, tmp_path / "part", timeout=0.2, slowest=10**9)
+    reader["fetch"](hosts["slow"] + ARCHIVE, tmp_path / "part", timeout=600)
 
 
 def test_a_download_that_fails_says_why_and_what_to_do(reader, hosts, folder):

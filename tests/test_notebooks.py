@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from helpers.colab import badge, set_up_cell
+from helpers.publishing.badges import badge, set_up_cell
 
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|Users|content|mnt|opt|var)/|\b[CD]:\\")
 MARKER = re.compile(r"^\s*#+\s*NBVAL_(\w+)\s*$", re.MULTILINE)

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from helpers import own, training
-from helpers.data import REPOSITORY, SAMPLE
+from helpers.data import SAMPLE
 from helpers.networks import load_pretrained
-from helpers.pages import Client
-from helpers.records import read_record, write_record
-from helpers.training import Recipe
+from helpers.publishing.pages import Client
+from helpers.records import REPOSITORY, read_record, write_record
+from helpers.training import Recipe, command
 
 RECIPE = Recipe(network="tutorial_net", epochs=2)
 NAME = "my_tutorial_net_2"
@@ -25,7 +25,8 @@ NAME = "my_tutorial_net_2"
 def sample_for_the_whole(monkeypatch):
     """What is trained on "all of the data" here is the sample, and on the CPU in one way, the quickest to start."""
     monkeypatch.setenv("CIFAR10_DIR", str(SAMPLE))
-    monkeypatch.setattr(training, "best_device", lambda: torch.device("cpu"))
+    for place in (training, command):
+        monkeypatch.setattr(place, "best_device", lambda: torch.device("cpu"))
     monkeypatch.setattr(training.Speed, "best", lambda device, compile=True: training.Speed())
 
 
@@ -57,14 +58,14 @@ def test_train_mode_trains_once_live_and_with_the_time_left(tmp_path, capfd):
 @pytest.mark.usefixtures("sample_for_the_whole")
 def test_a_run_that_was_cut_off_goes_on(tmp_path, capsys, monkeypatch):
     whole = own.own_run(RECIPE, "train", runs=tmp_path / "whole")
-    line = training.progress_line
+    line = command.progress_line
 
     def pulled_plug(row, epochs):
         print(line(row, epochs))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "progress_line", pulled_plug)
+        patch.setattr(command, "progress_line", pulled_plug)
         own.own_run(RECIPE, "train", runs=tmp_path)
     capsys.readouterr()
     record = own.own_run(RECIPE, "train", runs=tmp_path)
@@ -87,7 +88,7 @@ def test_other_modes_train_nothing_to_keep_and_say_how(tmp_path, capsys):
     "recipe", [RECIPE, Recipe(), Recipe("better_net", 42, lr=0.005, optimizer="AdamW", ema=0.998, teacher="better_62")]
 )
 def test_the_command_trains_that_recipe_under_that_name(recipe):
-    options = vars(training.parse(own.command(recipe).split()[3:]))
+    options = vars(command.parse(own.command(recipe).split()[3:]))
     assert Recipe(**{name: options[name] for name in vars(recipe)}) == recipe and options["name"] is None
 
 

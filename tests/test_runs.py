@@ -1,7 +1,5 @@
-"""The committed runs: the weights reach what the record says, and the README and the notebooks say the same."""
+"""The reference runs: the weights reach what the record says, and the notebooks say the same."""
 
-import csv
-import io
 import json
 import re
 
@@ -111,49 +109,3 @@ def test_notebook_shows_the_recorded_run(name):
     for row in read_record(name)["history"]:
         line = re.search(rf"EPOCH: +{row['epoch']}/{len(read_record(name)['history'])} .*", printed)[0]
         assert f"({row['test_accuracy']:.2f}%)" in line or f"val-Accuracy {row['test_accuracy']:.2f}%" in line
-
-
-def test_readme_shows_the_results_of_the_records():
-    text = records.README.read_text(encoding="utf-8")
-    assert records.with_results(text) == text, "run python -m helpers.records"
-    assert f"| **{read_record('session_62')['test']['accuracy']:.2f}** |" in text
-
-
-def test_the_log_of_the_experiments_is_that_of_the_records():
-    written = (RUNS / "experiments.csv").read_text(encoding="utf-8")
-    assert written == records.experiments_csv(), "run python -m helpers.records"
-    for row in csv.DictReader(io.StringIO(written)):
-        record = read_record(row["experiment"], RUNS / "experiments")
-        assert record["test"]["images"] == 5_000 and record["test"]["correct"] == record["history"][-1]["test_correct"]
-
-
-def test_experiments_are_one_row_each_the_best_first(tmp_path):
-    best, other = read_record("session_62"), read_record("no_augmentation")
-    for name, record in (("other", other), ("best, so far", best)):
-        records.write_record(record | {"name": name, "macs": 5}, tmp_path / "experiments")
-    first, second = csv.DictReader(io.StringIO(records.experiments_csv(tmp_path)))
-    assert (first["experiment"], second["experiment"]) == ("best, so far", "other")
-    assert (first["network"], first["macs"], first["epochs"], first["lr"]) == ("session_net", "5", "62", "0.1")
-    assert float(first["validation_accuracy"]) == best["test"]["accuracy"] and first["device"] == best["device"]
-
-
-def test_record_is_written_and_read_back(tmp_path):
-    record = read_record("session_62")
-    records.write_record(record, tmp_path)
-    assert read_record("session_62", tmp_path) == record
-    assert [path.name for path in (tmp_path / "session_62").iterdir()] == ["record.json"]
-
-
-def test_record_that_is_missing_damaged_or_incomplete(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no run 'none'.*session_62"):
-        read_record("none")
-    path = tmp_path / "run" / "record.json"
-    path.parent.mkdir()
-    path.write_text("{")
-    with pytest.raises(ValueError, match="record.json is damaged"):
-        read_record("run", tmp_path)
-    path.write_text(json.dumps({"name": "run"}))
-    with pytest.raises(ValueError, match="lacks command, network"):
-        read_record("run", tmp_path)
-    with pytest.raises(ValueError, match="lacks command"):
-        records.write_record({"name": "run"}, tmp_path)

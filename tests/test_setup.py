@@ -1,4 +1,4 @@
-"""The lists of dependencies agree with each other and with the code, and the pages are made as promised."""
+"""The lists of dependencies agree with each other and with the code; make installs them."""
 
 import ast
 import os
@@ -8,12 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 from packaging.requirements import Requirement
-
-from helpers import pages
-from helpers.pages import make_pages
 
 REPOSITORY = Path(__file__).parent.parent
 DISTRIBUTIONS = {  # of the modules whose distribution has another name, or comes with another
@@ -53,7 +49,7 @@ def test_constraints_pin_every_requirement_once_within_its_bounds(python):
 
 def test_requirements_list_all_that_the_helpers_import():
     listed = entries("requirements.txt")
-    for path in sorted((REPOSITORY / "helpers").glob("*.py")):
+    for path in sorted((REPOSITORY / "helpers").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
@@ -102,41 +98,3 @@ def test_make_names_a_python_that_fits(tmp_path):
     done = make(tmp_path, "exit 1", PYTHON="false")
     assert done.returncode and "None of these is one: false. Name one: make" in done.stdout
     assert not (tmp_path / "env").exists()
-
-
-def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
-    cells = {
-        "01_fine": [
-            "from ipywidgets import interact; sliders = interact(lambda size=3: print(size, 'below'))",
-            "print(6 * 7)",
-        ],
-        "02_broken": ["print('before')", "1 / 0", "print('after')"],
-    }
-    paths = [tmp_path / f"{name}.ipynb" for name in cells]
-    for path, sources in zip(paths, cells.values(), strict=True):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-        notebook.cells.insert(0, nbformat.v4.new_markdown_cell("Next: [broken](02_broken.ipynb)"))
-        nbformat.write(notebook, path)
-    before = [path.read_bytes() for path in paths]
-
-    failures = make_pages(paths, tmp_path / "build")
-
-    assert list(failures) == ["02_broken"] and "ZeroDivisionError" in failures["02_broken"]
-    fine, broken = ((tmp_path / "build" / f"{name}.html").read_text(encoding="utf-8") for name in cells)
-    assert "3 below" in fine and "sliders: open it" in fine  # what a slider prints is not sent back to the kernel
-    assert "42" in fine and 'href="02_broken.html"' in fine
-    assert "before" in broken and "ZeroDivisionError" in broken
-    assert [path.read_bytes() for path in paths] == before
-    lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"\[1/2\] 01_fine +\d+\.\d s", lines[0]) and lines[1].endswith("FAILED")
-
-
-@pytest.mark.parametrize("mode, limit", [("quick", 600), ("full", None), ("train", None)])
-def test_a_cell_that_trains_may_take_as_long_as_it_takes(monkeypatch, mode, limit):
-    given = {}
-    monkeypatch.setattr(pages, "make_pages", lambda paths, folder, timeout: given.update(timeout=timeout) or {})
-    monkeypatch.setattr(sys, "argv", ["pages", "01_data.ipynb"])
-    monkeypatch.setenv("NOTEBOOK_MODE", mode)
-    with pytest.raises(SystemExit) as ended:
-        pages.main()
-    assert not ended.value.code and given == {"timeout": limit}

@@ -22,8 +22,8 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from helpers.colab import address  # noqa: E402
-from helpers.pages import Client  # noqa: E402
+from helpers.publishing.badges import address  # noqa: E402
+from helpers.publishing.pages import Client  # noqa: E402
 
 
 def git(*arguments):

@@ -1,0 +1,151 @@
+"""Figures of what convolutions cost, on paper and measured. Notebook 03 shows them; 02 and 10 use one each."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from helpers.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, figure, named_rows, styled
+
+
+@styled()
+def bars(values, label, format="{:,.1f}", size=None, marked=None):
+    """Draw ``{name: value}`` as horizontal bars with the value beside each; ``label`` says what and in which unit.
+
+    ``size`` is in inches: by default as high as the bars need. ``marked`` is ``(value, its name)``, a line across them.
+    """
+    drawn, axis = figure(size=size or (9, 0.9 + 0.5 * len(values)))
+    shown = axis.barh(range(len(values)), list(values.values()), color=BLUE)
+    axis.bar_label(shown, [format.format(value) for value in values.values()], padding=4)
+    largest = max(values.values())
+    if marked:
+        largest = max(largest, marked[0])
+        axis.axvline(marked[0], color=RED, linestyle="--", label=marked[1])
+        drawn.legend(loc="outside upper center", frameon=False)
+    axis.set_xlim(0, 1.15 * largest)
+    named_rows(axis, list(values), label)
+    return drawn
+
+
+@styled()
+def separable_ratio(widths, ratios):
+    """Draw the cost of a depthwise separable convolution in percent of a standard one; ``ratios`` is ``{k: list}``."""
+    drawn, axis = figure(size=(6.4, 4))
+    looks = ((BLUE, "-"), (ORANGE, "--"), (GREEN, ":"))
+    for (size, values), (colour, style) in zip(ratios.items(), looks, strict=True):
+        axis.plot(widths, [100 * value for value in values], style, color=colour, label=f"{size}×{size}", linewidth=3)
+        axis.axhline(100 / size**2, color=colour, linewidth=1, alpha=0.6)
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(widths, widths)
+    axis.minorticks_off()
+    axis.set(xlabel="output channels", ylabel="cost (% of standard)", ylim=(0, None))
+    axis.legend(title="kernel", frameon=False)
+    return drawn
+
+
+@styled()
+def kind_costs(costs):
+    """Draw parameters and MACs of ``{kind: Cost}`` side by side, as horizontal bars."""
+    drawn, axes = figure(1, 2, size=(11, 0.9 + 0.45 * len(costs)), sharey=True)
+    parameters, macs = [c.params / 1e3 for c in costs.values()], [c.macs / 1e6 for c in costs.values()]
+    looks = ((parameters, "parameters (thousands)", BLUE), (macs, "MACs (millions)", ORANGE))
+    for axis, (values, label, colour) in zip(axes, looks, strict=True):
+        axis.bar_label(axis.barh(range(len(values)), values, color=colour), fmt="%.1f", padding=4)
+        axis.set_xlim(0, 1.2 * max(values))
+        named_rows(axis, list(costs), label)
+    axes[0].invert_yaxis()  # shared: the second axis turned it back
+    return drawn
+
+
+@styled()
+def parameter_budget(spent, limit):
+    """Draw ``{layer: parameters}`` as a staircase, each bar from where the last one ended, against ``limit``."""
+    drawn, axis = figure(size=(10, 0.9 + 0.4 * len(spent)))
+    begun = 0
+    for row, count in enumerate(spent.values()):
+        axis.barh(row, count, left=begun, color=BLUE)
+        begun += count
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axis.text(begun + 2000, row, f"{count:,}", va="center", bbox=paper)
+    axis.axvline(limit, color=RED, linestyle="--", zorder=1)
+    axis.text(limit - 2000, 0, f"the limit, {limit:,}", color=RED, ha="right", va="center")
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.set_xlim(0, 1.14 * limit)
+    named_rows(axis, list(spent), "parameters, added up")
+    return drawn
+
+
+@styled()
+def kind_times(times, promised):
+    """Draw ``{precision: {kind: milliseconds}}`` as bars, and ``promised {kind: milliseconds}`` as marks on them."""
+    kinds, height = list(promised), 0.8 / len(times)
+    drawn, axis = figure(size=(10, 1.2 + 0.6 * len(kinds)))
+    for i, ((precision, values), colour) in enumerate(zip(times.items(), (BLUE, SKY), strict=False)):
+        rows = np.arange(len(kinds)) + (i - (len(times) - 1) / 2) * height
+        axis.barh(rows, [values[kind] for kind in kinds], height * 0.9, color=colour, label=f"measured, {precision}")
+    rows = np.arange(len(kinds))
+    axis.vlines(list(promised.values()), rows - 0.45, rows + 0.45, color=RED, linewidth=4, label="promised by its MACs")
+    axis.set_xlim(0, None)
+    named_rows(axis, kinds, "milliseconds a batch, forward")
+    axis.legend()
+    return drawn
+
+
+@styled()
+def roofline(device, others):
+    """Draw the roofline of ``device`` with the layers timed on it, and behind it, hollow and dashed, ``{name: other}``.
+
+    A device is ``{"bandwidth": GB/s, "peak": GFLOP/s, "layers": {kind: (FLOPs a byte, GFLOP/s)}}``.
+    Source: S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual performance model", CACM 2009,
+    doi:10.1145/1498765.1498785.
+    """
+    drawn, axis = figure(size=(11, 5.6))
+    looks = list(zip((BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY), "osD^vPX", strict=True))
+    everyone = [device, *others.values()]
+    points = [point for one in everyone for point in one["layers"].values()]
+    low, corner = min(x for x, _ in points) / 2, device["peak"] / device["bandwidth"]
+    high = max(x for x, _ in points) * 3
+    bottom = min([y for _, y in points] + [one["bandwidth"] * low for one in everyone]) / 1.5
+    axis.axvspan(low, corner, color=SKY, alpha=0.15, linewidth=0)
+    along = np.geomspace(low, high, 200)
+    for name, other in others.items():
+        axis.plot(along, np.minimum(other["bandwidth"] * along, other["peak"]), "--", color=GREY, linewidth=1.5)
+        axis.text(high / 1.05, other["peak"] / 1.06, name, color=GREY, fontsize=11, ha="right", va="top")
+        for (x, y), (colour, mark) in zip(other["layers"].values(), looks, strict=True):
+            axis.plot(x, y, mark, markersize=8, markerfacecolor="white", markeredgecolor=colour)
+    axis.plot(along, np.minimum(device["bandwidth"] * along, device["peak"]), color="black", linewidth=3)
+    for (kind, (x, y)), (colour, mark) in zip(device["layers"].items(), looks, strict=True):
+        axis.plot(x, y, mark, color=colour, markersize=12, markeredgecolor="white", label=kind, zorder=3)
+    axis.set(xscale="log", yscale="log", xlabel="FLOPs a byte (arithmetic intensity)", ylabel="GFLOP/s")
+    axis.set(xlim=(low, high), ylim=(bottom, max(one["peak"] for one in everyone) * 4))
+    for direction in (axis.xaxis, axis.yaxis):
+        direction.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=(1, 3)))
+        direction.set_major_formatter("{x:,.0f}")
+        direction.set_minor_formatter("")
+    middle = {"ha": "center", "va": "top", "transform": axis.get_xaxis_transform()}
+    axis.text((low * corner) ** 0.5, 0.98, f"waits for memory\n{device['bandwidth']:,.0f} GB/s", **middle)
+    axis.text((corner * high) ** 0.5, 0.98, f"waits for the multipliers\n{device['peak']:,.0f} GFLOP/s", **middle)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return drawn
+
+
+@styled()
+def accuracy_against_cost(accuracy, costs, steps):
+    """Draw test accuracy, mean and deviation over seeds, against parameters, MACs and milliseconds a training step.
+
+    ``accuracy`` is ``{network: [percent, …]}``, ``costs`` ``{network: Cost}``, ``steps`` ``{network: milliseconds}``.
+    """
+    drawn, axes = figure(1, 3, size=(14, 5.6), sharey=True)
+    prices = (
+        ("parameters (thousands)", {name: cost.params / 1e3 for name, cost in costs.items()}),
+        ("MACs an image (millions)", {name: cost.macs / 1e6 for name, cost in costs.items()}),
+        ("milliseconds a step, measured here", steps),
+    )
+    looks = dict(zip(accuracy, zip((BLUE, RED, ORANGE, ORANGE, GREEN, GREEN), "oXsDvP", strict=True), strict=True))
+    for axis, (label, price) in zip(axes, prices, strict=True):
+        for name, values in accuracy.items():
+            colour, mark = looks[name]
+            style = {"color": colour, "marker": mark, "markersize": 11, "capsize": 5, "linestyle": "none"}
+            axis.errorbar(price[name], np.mean(values), np.std(values, ddof=1), label=name, **style)
+        axis.set(xlabel=label, xlim=(0, 1.1 * max(price.values())))
+    axes[0].set_ylabel("test accuracy (%)")
+    drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    return drawn

@@ -1,0 +1,1 @@
+"""What turns the notebooks into pages, a site, slides, a student version, badges and tables. No notebook imports it."""

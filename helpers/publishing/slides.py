@@ -1,0 +1,169 @@
+"""The notebooks as slides: ``python -m helpers.publishing.slides`` (``make slides``), in ``build/slides/``.
+
+Every notebook as it is stored. Where a notebook's own slide metadata say only "like the cell before", the slides are
+laid out here: one idea a slide. A text begins a slide; short code and its output stand below it. A figure has a slide
+of its own, without the code that drew it, and the words that describe it go to the speaker's notes (key S). Imports,
+set-up, answers and bare checks are left out.
+
+The slides fetch reveal.js from its public address. For a room without a network, fetch it before (``npm pack
+reveal.js@4.0.2``, unpack it), and ``python -m helpers.publishing.slides --reveal package`` puts a copy beside them.
+"""
+
+import argparse
+import ast
+import copy
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+from nbconvert import SlidesExporter
+
+from helpers.publishing.site import ALT, TEMPLATES, describe_figures, drop_widgets, links_of_the_site, title_of
+from helpers.publishing.student import without_solutions
+from helpers.records import REPOSITORY
+
+REVEAL = "https://unpkg.com/reveal.js@4.0.2"
+LINES = 22  # of a slide
+COLUMNS = 90  # of a line of text
+
+
+def height(cell):
+    """Return about how many lines of a slide the cell takes: its text or code, and its output."""
+    lines = cell.source.splitlines()
+    if cell.cell_type == "markdown":
+        return sum(1 if not line else -(-len(line) // COLUMNS) * (2 if line.startswith("#") else 1) for line in lines)
+    hidden = cell.metadata.get("transient", {}).get("remove_source")
+    return (0 if hidden else len(lines)) + sum(text_of(output).count("\n") + 1 for output in cell.outputs)
+
+
+def text_of(output):
+    return output.get("text") or output.get("data", {}).get("text/plain", "")
+
+
+def is_figure(cell):
+    return cell.cell_type == "code" and any("image/png" in output.get("data", {}) for output in cell.outputs)
+
+
+def without_checks(source):
+    """Return code without its top-level imports and assertions; they prove what is said, and are not said in class."""
+    try:
+        nodes = ast.parse(source).body
+    except SyntaxError:  # IPython's own syntax
+        return source
+    lines = source.splitlines()
+    for node in nodes:
+        if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom):
+            lines[node.lineno - 1 : node.end_lineno] = [None] * (node.end_lineno - node.lineno + 1)
+    return "\n".join(line for line in lines if line is not None).strip()
+
+
+def matters(cell):
+    """Say whether a cell is worth a slide: not the set-up or an answer, and not one that only imports or checks."""
+    skipped = cell.metadata.get("slideshow", {}).get("slide_type") == "skip"
+    if skipped or {"set-up", "exercise"} & set(cell.metadata.get("tags", [])):
+        return False
+    return bool(cell.source.strip()) and (cell.cell_type != "code" or bool(cell.outputs or without_checks(cell.source)))
+
+
+def shortened(cell):
+    """Leave out the middle of a long printed output, such as the log of a training run."""
+    for output in cell.get("outputs", []):
+        lines = output.get("text", "").splitlines()
+        if len(lines) > LINES:
+            output.text = "\n".join([*lines[:9], f"    … {len(lines) - 18} more lines …", *lines[-9:]]) + "\n"
+
+
+def parts(cell):
+    """Return the cell as those cells that stand on slides.
+
+    A text is parted before its headings; a figure goes without its code; long code stands before its output.
+    """
+    if cell.cell_type == "markdown":
+        texts = re.split(r"^(?=#+ )", ALT.sub("", cell.source), flags=re.MULTILINE)
+        return [nbformat.v4.new_markdown_cell(text.strip()) for text in texts if text.strip()]
+    shortened(cell)
+    cell.source = without_checks(cell.source)
+    without_code = copy.deepcopy(cell)
+    without_code.id += "-output"
+    without_code.metadata["transient"] = {"remove_source": True}
+    if is_figure(cell) or not cell.source:
+        return [without_code]
+    if cell.outputs and height(cell) > LINES:
+        cell.outputs = []
+        return [cell, without_code]
+    return [cell]
+
+
+def notes_of(cell):
+    """Return a cell of speaker's notes with what the text says of the figure before it, or None."""
+    found = ALT.search(cell.source) if cell.cell_type == "markdown" else None
+    if not found:
+        return None
+    return nbformat.v4.new_markdown_cell(f"In the picture: {found[1]}", metadata={"slideshow": {"slide_type": "notes"}})
+
+
+def lay_out(notebook):
+    """Give each cell of ``notebook`` that matters its place: a slide for a section, one below it for each idea."""
+    without_solutions(notebook)
+    laid, room = [], 0
+    for original in filter(matters, notebook.cells):
+        if note := notes_of(original):
+            laid.append(note)
+        own = original.metadata.get("slideshow", {}).get("slide_type", "-")
+        for cell in parts(original):
+            if re.match(r"##? ", cell.source) or not laid:
+                kind = "slide"
+            elif own in ("fragment", "notes"):
+                kind = own
+            elif cell.cell_type == "markdown" or is_figure(cell) or height(cell) > room:
+                kind = "subslide"
+            else:
+                kind = "-"
+            if kind in ("slide", "subslide"):
+                room = LINES
+            room = 0 if is_figure(cell) else room - height(cell)
+            cell.metadata["slideshow"] = {"slide_type": kind}
+            laid.append(cell)
+    notebook.cells = laid
+
+
+def write_slides(path, folder, reveal=REVEAL):
+    """Write the notebook at ``path`` as ``folder/NAME.slides.html``; ``reveal`` is the address of reveal.js."""
+    notebook = nbformat.read(path, as_version=4)
+    title = title_of(notebook, path)
+    describe_figures(notebook)
+    drop_widgets(notebook)
+    lay_out(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = links_of_the_site(cell.source).replace(".html)", ".slides.html)")
+    notebook.metadata["title"] = title
+    exporter = SlidesExporter(
+        template_file="lesson_slides.html.j2", extra_template_paths=[str(TEMPLATES)], reveal_url_prefix=reveal
+    )
+    exporter.register_preprocessor("nbconvert.preprocessors.CoalesceStreamsPreprocessor", enabled=True)
+    text, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": path.stem}})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{path.stem}.slides.html").write_text(text, encoding="utf-8")
+
+
+def main(arguments=None):
+    """The command line: ``python -m helpers.publishing.slides [--reveal FOLDER]``."""
+    name = "python -m helpers.publishing.slides"
+    parser = argparse.ArgumentParser(prog=name, description="Make slides of the notebooks.")
+    parser.add_argument("--reveal", metavar="FOLDER", help="reveal.js, unpacked: the slides then need no network")
+    options = parser.parse_args(arguments)
+    folder, reveal = REPOSITORY / "build" / "slides", REVEAL
+    if options.reveal:
+        for part in ("dist", "plugin"):
+            shutil.copytree(Path(options.reveal) / part, folder / "reveal.js" / part, dirs_exist_ok=True)
+        reveal = "reveal.js"
+    paths = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+    for path in paths:
+        write_slides(path, folder, reveal)
+    print(f"The slides of {len(paths)} notebooks are in {folder}: open one in a browser; S opens the speaker's notes.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The notebooks without their solutions: ``python -m helpers.publishing.student`` (``make student``).
+
+In ``build/student/``: the same notebooks, but for the folded solutions. The exercises, the cells that check an answer
+and the stored outputs stay.
+"""
+
+import re
+
+import nbformat
+
+from helpers.records import REPOSITORY
+
+SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>.*?</details>\s*", re.DOTALL)
+
+
+def without_solutions(notebook):
+    """Remove every folded solution from ``notebook``, and the cells that held nothing else; return their number."""
+    removed = 0
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source, count = SOLUTION.subn("", cell.source)
+            removed += count
+    notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+    return removed
+
+
+def make_student_version(paths, folder):
+    """Write the notebooks at ``paths`` without solutions to ``folder``; return ``{name: solutions removed}``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    removed = {}
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        removed[path.name] = without_solutions(notebook)
+        nbformat.write(notebook, folder / path.name)
+    return removed
+
+
+def main():
+    """Make the student version of all notebooks in ``build/student/``."""
+    folder = REPOSITORY / "build" / "student"
+    for name, count in make_student_version(sorted((REPOSITORY / "notebooks").glob("*.ipynb")), folder).items():
+        print(f"{name}: {count} solutions removed")
+    print(f"The student version is in {folder}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""``python -m helpers.training``, with errors in one sentence. Notebook 06 shows it, and 10 with torchrun."""
+
+import _thread
+import os
+import sys
+import threading
+
+from helpers.data import DataError
+from helpers.training.command import main
+from helpers.training.epoch import TrainingError
+
+
+def insist_on_interrupts():
+    """Have Ctrl-C count wherever it arrives: of one within a ``__del__`` Python only reports, and training goes on."""
+
+    def report(unraisable):
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            threading.Timer(0.1, _thread.interrupt_main).start()  # once more, when that is over
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    sys.unraisablehook = report
+
+
+if __name__ == "__main__":
+    insist_on_interrupts()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted: the same line with --resume goes on from the last whole epoch")
+    except (TrainingError, DataError, ValueError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # gloo's threads outlive its group, and can abort Python's own end
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -1,0 +1,144 @@
+"""The machine: which device there is, which precision it is fast at, how to use it well. Notebook 10 measures it."""
+
+import contextlib
+import ctypes
+import dataclasses
+import functools
+import importlib.util
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+
+import torch
+
+
+def best_device():
+    """Return the fastest ``torch.device`` there is: a CUDA GPU, an Apple GPU, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def device_name(device):
+    """Return the name of the hardware behind ``device``, with the number of cores for a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"Apple {platform.machine()}"
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        models = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+        name = models[0] if models else name
+    return f"{name}, {available_cores()} cores"
+
+
+def available_cores():
+    """Return how many cores this process may use: a scheduler, or a container, can grant fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+NVIDIA_DRIVER = ("/proc/driver/nvidia/version", "/dev/nvidia0", r"C:\Windows\System32\nvml.dll")
+
+
+def idle_gpu():
+    """Return one sentence on an NVIDIA GPU that PyTorch cannot use, with the remedy; None where all is well.
+
+    PyTorch is silent about it: training would go on, on the CPU, for hours.
+    """
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if hidden or torch.cuda.is_available() or not any(Path(place).exists() for place in NVIDIA_DRIVER):
+        return None
+    built = f"needs a driver for CUDA {torch.version.cuda}" if torch.version.cuda else "was built without CUDA"
+    return (
+        f"There is an NVIDIA driver here, but PyTorch {torch.__version__} cannot use it ({built}), so all is computed "
+        "on the CPU. Update the driver, or install a PyTorch that fits it: https://pytorch.org/get-started/locally"
+    )
+
+
+def reduced_precision(device):
+    """Return the 16-bit type that ``device`` has instructions for, "bfloat16" or "float16", or None."""
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        return "bfloat16"
+    return None
+
+
+@functools.cache
+def _bfloat16_pays():
+    """Return whether this CPU multiplies matrices faster in bfloat16 than in float32: some have slow instructions."""
+
+    def fastest(dtype):
+        a, times = torch.ones(768, 768, dtype=dtype), []
+        for _ in range(6):
+            started = time.perf_counter()
+            a @ a
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    return fastest(torch.bfloat16) < 0.8 * fastest(torch.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """How to compute, which changes the time and, by rounding only, the result. ``Speed.best`` fits a device."""
+
+    precision: str = "float32"  # float32, bfloat16 or float16, of the convolutions; weights are always float32
+    compile: bool = False  # torch.compile: the network's layers fused, at the price of some seconds at the start
+    channels_last: bool = True  # the channels of a pixel side by side in memory
+    workers: int = 0  # processes that augment
+
+    @classmethod
+    def best(cls, device, compile=True):
+        """Return what is fastest on ``device``; ``compile`` only where a compiler is there."""
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # set by torchrun: they share the machine's cores
+        spare = max(available_cores() // processes - 1, 1)  # one is left to the process that trains
+        half = reduced_precision(device)
+        if device.type == "cuda":
+            return cls(half, compile and importlib.util.find_spec("triton") is not None, True, min(spare, 16))
+        if device.type == "cpu":
+            half = half if half and _bfloat16_pays() else "float32"
+            compiler = any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl"))
+            return cls(half, compile and compiler, True, 1 if available_cores() > 1 else 0)
+        return cls(workers=min(spare, 4))
+
+    def autocast(self, device):
+        """Return a context in which convolutions compute in this precision."""
+        if self.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(device.type, getattr(torch, self.precision))
+
+    def compiled(self, network):
+        """Return ``network`` compiled for batches of fixed shape, or as it is where ``compile`` is off."""
+        return torch.compile(network, dynamic=False) if self.compile else network
+
+
+@contextlib.contextmanager
+def real_float32():
+    """Compute float32 as float32: by default convolutions on an NVIDIA GPU from Ampere on round it to 10 bits (TF32).
+
+    A decorator, too. PyTorch's older switch, ``allow_tf32``, must not be mixed with these, nor read within.
+    """
+    switches = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    before = [switch.fp32_precision for switch in switches]
+    try:
+        for switch in switches:
+            switch.fp32_precision = "ieee"
+        yield
+    finally:
+        for switch, precision in zip(switches, before, strict=True):
+            switch.fp32_precision = precision
+
+
+def keep_freed_memory():
+    """Have the C library keep what a training step frees, since the next step asks for the same again.
+
+    By default large blocks go back to the system and their pages are cleared anew at every step: on two CPU cores
+    that takes a sixth of the time. Does nothing where the C library is not glibc.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        mallopt, trim_threshold, mmap_max = ctypes.CDLL(None).mallopt, -1, -4
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)

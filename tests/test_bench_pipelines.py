@@ -1,0 +1,48 @@
+"""The two pipelines: what is compared does the same."""
+
+import numpy as np
+import pytest
+import torch
+from gpu import CUDA, batch, pretended_gpu
+
+from helpers import data
+from helpers.augment import PIPELINES
+from helpers.bench import pipelines
+from helpers.training import Speed
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def few():
+    images, labels = data.load_cifar10(True, data.SAMPLE)
+    chosen = np.arange(2048) % len(labels)
+    return images[chosen], labels[chosen]
+
+
+def test_our_loader_stays_for_one_epoch_and_runs_ahead_by_a_sixth(few):
+    """The first can be timed without the start of its workers; the second goes over the end of an epoch."""
+    one, more = pipelines.our_loader(*few, 1), pipelines.our_loader(*few, 1, epochs=range(1, 4))
+    assert (one.persistent_workers, more.persistent_workers) == (True, False)
+    assert len(few[1]) == 16 * pipelines.BATCH == 2048 and len(one) == 16 and len(more) == 48
+    assert one.prefetch_factor == more.prefetch_factor == 16 // 6
+    assert not one.pin_memory and pipelines.our_loader(*few, 1, torch.device("cuda")).pin_memory
+
+
+def test_plain_seeding_keeps_the_same_promise(few):
+    """What is compared does the same: one key, one picture, whatever was drawn before."""
+    plain, image = pipelines.PlainlySeeded(PIPELINES["light"]()), few[0][0]
+    one, again = ([plain(image, 1, index).tobytes() for index in indices] for indices in (range(9), range(8, -1, -1)))
+    assert one == again[::-1] and len(set(one)) > 4
+
+
+def test_the_benchmarks_trainers_on_a_gpu():
+    """Ours waits once for all batches, the plain one after each."""
+    with pretended_gpu() as watch:
+        for speed in (Speed(channels_last=False), Speed("bfloat16"), Speed("float16")):
+            train, network = pipelines.trainer(CUDA, speed)
+            assert train([batch(), batch(5)]) == (1.0, 1, 1) and all(p.grad.is_cuda for p in network.parameters())
+        train = pipelines.plain_trainer(CUDA)
+        watch.waits.clear()
+        train([(torch.zeros(8, 3, 32, 32), torch.zeros(8, dtype=torch.int64))] * 3)
+        assert len([wait for wait in watch.waits if "a number is read" in wait]) == 3

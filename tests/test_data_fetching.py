@@ -1,0 +1,76 @@
+"""The download: mirrors in order, whole or not at all, and a message that helps."""
+
+import hashlib
+import http.server
+import threading
+
+import pytest
+from conftest import archive_of
+
+from helpers.data import DataError, fetching, load_cifar10, reading
+
+
+@pytest.fixture
+def server(official):
+    """A local web server: /good, /short (breaks off), /wrong (another file), /gone (404); yields its address."""
+    packed = archive_of(official)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path == "/gone":
+                return self.send_error(404)
+            body = {"/good": packed, "/short": packed[:2000], "/wrong": b"x" * len(packed)}[self.path]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(packed)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_address[1]}", hashlib.md5(packed).hexdigest()
+        running.shutdown()
+
+
+def test_download_goes_on_to_the_next_mirror(server, tmp_path):
+    address, checksum = server
+    mirrors = [f"{address}/{path}" for path in ("gone", "short", "wrong", "good")]
+    archive = fetching.download(tmp_path / "data", mirrors, checksum)
+    assert fetching.md5(archive) == checksum
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [fetching.ARCHIVE]
+
+
+@pytest.mark.parametrize(
+    "path, failure", [("gone", "404"), ("short", "broke off|IncompleteRead"), ("wrong", "has MD5")]
+)
+def test_download_that_fails_leaves_nothing_and_says_what_to_do(server, tmp_path, path, failure):
+    with pytest.raises(DataError, match=f"(?s)could not be downloaded.*({failure}).*CIFAR10_DIR.*SAMPLE"):
+        fetching.download(tmp_path / "data", [f"{server[0]}/{path}"], server[1])
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_no_network(tmp_path, monkeypatch):
+    """An address where nobody listens: what a machine without a network sees, by way of load_cifar10."""
+    monkeypatch.delenv("CIFAR10_DIR", raising=False)
+    monkeypatch.setattr(reading, "REPOSITORY", tmp_path)
+    fetch = fetching.download
+    monkeypatch.setattr(reading, "download", lambda folder: fetch(folder, ["http://127.0.0.1:9/x"], timeout=2))
+    with pytest.raises(DataError, match="(?s)could not be downloaded.*127.0.0.1:9.*retry"):
+        load_cifar10(True)
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot write to .*file"):
+        fetching.download(tmp_path / "file" / "data", [])
+
+
+def test_slow_download_is_given_up(tmp_path, server, monkeypatch):
+    clock = iter(range(0, 10_000, 100))
+    monkeypatch.setattr(fetching.time, "monotonic", lambda: next(clock))
+    with pytest.raises(DataError, match="too slow"):
+        fetching.download(tmp_path, [f"{server[0]}/good"], server[1], slowest=10**9)

@@ -1,0 +1,48 @@
+"""Pages are made of notebooks, and those left as they are."""
+
+import re
+import sys
+
+import nbformat
+import pytest
+
+from helpers.publishing import pages
+from helpers.publishing.pages import make_pages
+
+
+def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
+    cells = {
+        "01_fine": [
+            "from ipywidgets import interact; sliders = interact(lambda size=3: print(size, 'below'))",
+            "print(6 * 7)",
+        ],
+        "02_broken": ["print('before')", "1 / 0", "print('after')"],
+    }
+    paths = [tmp_path / f"{name}.ipynb" for name in cells]
+    for path, sources in zip(paths, cells.values(), strict=True):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell("Next: [broken](02_broken.ipynb)"))
+        nbformat.write(notebook, path)
+    before = [path.read_bytes() for path in paths]
+
+    failures = make_pages(paths, tmp_path / "build")
+
+    assert list(failures) == ["02_broken"] and "ZeroDivisionError" in failures["02_broken"]
+    fine, broken = ((tmp_path / "build" / f"{name}.html").read_text(encoding="utf-8") for name in cells)
+    assert "3 below" in fine and "sliders: open it" in fine  # what a slider prints is not sent back to the kernel
+    assert "42" in fine and 'href="02_broken.html"' in fine
+    assert "before" in broken and "ZeroDivisionError" in broken
+    assert [path.read_bytes() for path in paths] == before
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\[1/2\] 01_fine +\d+\.\d s", lines[0]) and lines[1].endswith("FAILED")
+
+
+@pytest.mark.parametrize("mode, limit", [("quick", 600), ("full", None), ("train", None)])
+def test_a_cell_that_trains_may_take_as_long_as_it_takes(monkeypatch, mode, limit):
+    given = {}
+    monkeypatch.setattr(pages, "make_pages", lambda paths, folder, timeout: given.update(timeout=timeout) or {})
+    monkeypatch.setattr(sys, "argv", ["pages", "01_data.ipynb"])
+    monkeypatch.setenv("NOTEBOOK_MODE", mode)
+    with pytest.raises(SystemExit) as ended:
+        pages.main()
+    assert not ended.value.code and given == {"timeout": limit}

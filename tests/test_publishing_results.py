@@ -1,0 +1,32 @@
+"""The tables of results are those of the records."""
+
+import csv
+import io
+
+from helpers import records
+from helpers.publishing import results
+from helpers.records import RUNS, read_record
+
+
+def test_readme_shows_the_results_of_the_records():
+    text = results.README.read_text(encoding="utf-8")
+    assert results.with_results(text) == text, "run python -m helpers.publishing.results"
+    assert f"| **{read_record('session_62')['test']['accuracy']:.2f}** |" in text
+
+
+def test_the_log_of_the_experiments_is_that_of_the_records():
+    written = (RUNS / "experiments.csv").read_text(encoding="utf-8")
+    assert written == results.experiments_csv(), "run python -m helpers.publishing.results"
+    for row in csv.DictReader(io.StringIO(written)):
+        record = read_record(row["experiment"], RUNS / "experiments")
+        assert record["test"]["images"] == 5_000 and record["test"]["correct"] == record["history"][-1]["test_correct"]
+
+
+def test_experiments_are_one_row_each_the_best_first(tmp_path):
+    best, other = read_record("session_62"), read_record("no_augmentation")
+    for name, record in (("other", other), ("best, so far", best)):
+        records.write_record(record | {"name": name, "macs": 5}, tmp_path / "experiments")
+    first, second = csv.DictReader(io.StringIO(results.experiments_csv(tmp_path)))
+    assert (first["experiment"], second["experiment"]) == ("best, so far", "other")
+    assert (first["network"], first["macs"], first["epochs"], first["lr"]) == ("session_net", "5", "62", "0.1")
+    assert float(first["validation_accuracy"]) == best["test"]["accuracy"] and first["device"] == best["device"]

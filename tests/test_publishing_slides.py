@@ -1,0 +1,73 @@
+"""The slides: one idea each, figures alone, no code that only imports or checks, and no script but reveal.js."""
+
+import re
+
+import nbformat
+import pytest
+
+from helpers.publishing import slides
+
+
+@pytest.fixture
+def laid_out(course):
+    """The cells of the small course's first notebook, laid out; some cells are added that need it."""
+
+    def change(notebook):
+        code = [
+            ("import os\nassert os", ""),
+            ("total = 1\nassert (\n    total == 1\n)\nprint(total)", "1\n"),
+            ("for row in rows:\n    print(row)", "".join(f"row {i}\n" for i in range(62))),
+        ]
+        for source, text in reversed(code):
+            outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
+            notebook.cells.insert(6, nbformat.v4.new_code_cell(source, outputs=outputs))
+        text = "*In the picture: bars.*\n\nThey rise.\n\n## 13. More\n\nAnd fall."
+        notebook.cells.insert(6, nbformat.v4.new_markdown_cell(text))
+
+    notebook = nbformat.read(course(change), as_version=4)
+    slides.lay_out(notebook)
+    return notebook.cells
+
+
+def place(cells, source):
+    (cell,) = [cell for cell in cells if cell.source == source]
+    return cell.metadata["slideshow"]["slide_type"]
+
+
+def test_sections_and_ideas_begin_slides(laid_out):
+    assert place(laid_out, "They rise.") == "subslide"
+    assert place(laid_out, "## 13. More\n\nAnd fall.") == "slide"
+    assert place(laid_out, 'print(f"{images:,} images")') == "-"  # below the text that leads to it
+
+
+def test_a_figure_stands_alone_and_is_described_in_the_notes(laid_out):
+    (at,) = [i for i, cell in enumerate(laid_out) if slides.is_figure(cell)]
+    assert laid_out[at].metadata["slideshow"]["slide_type"] == "subslide"
+    assert laid_out[at].metadata["transient"]["remove_source"]
+    assert place(laid_out, "In the picture: bars.") == "notes"
+    assert laid_out[at + 2].metadata["slideshow"]["slide_type"] == "subslide"
+
+
+def test_imports_checks_set_up_and_solutions_are_left_out(laid_out):
+    sources = [cell.source for cell in laid_out]
+    assert "total = 1\nprint(total)" in sources
+    assert not [source for source in sources if re.search(r"import os|assert|set_up|<details>|Your turn", source)]
+
+
+def test_a_long_output_is_shortened(laid_out):
+    (output,) = [cell.outputs[0].text for cell in laid_out if cell.source.startswith("for row")]
+    assert output.startswith("row 0\n") and output.endswith("row 61\n") and "44 more lines" in output
+    assert output.count("\n") <= slides.LINES
+
+
+def test_slides_fetch_reveal_and_nothing_else(course, tmp_path):
+    slides.write_slides(course(), tmp_path, "reveal.js")
+    text = (tmp_path / "01_first.slides.html").read_text(encoding="utf-8")
+    fetched = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="([^"]*)"', text)
+    assert {address for address in fetched if not address.startswith("data:")} == {
+        "reveal.js/dist/reveal.css",
+        "reveal.js/dist/reveal.js",
+        "reveal.js/dist/theme/simple.css",
+        "reveal.js/plugin/notes/notes.js",
+    }
+    assert "require(" not in text and "MathJax" not in text and 'href="02_second.slides.html"' in text

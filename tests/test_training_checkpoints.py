@@ -1,0 +1,84 @@
+"""Checkpoints: the same weights after an interruption; what is damaged or foreign is refused."""
+
+import numpy as np
+import pytest
+import torch
+from gpu import PRECISIONS, a_run, assert_an_epoch_waits_once, batch, pretended_gpu
+from short_runs import CPU, Killed, kill_after, small, weights_of
+
+from helpers.training import Speed, TrainingError, fit
+from helpers.training.checkpoints import load as read_checkpoint
+from helpers.training.checkpoints import save as write_checkpoint
+
+
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}, {"optimizer": "AdamW", "lr": 0.01}])
+def test_resumed_run_ends_with_the_same_weights(few, tmp_path, changes):
+    recipe, checkpoint = small(network="session_net", **changes), tmp_path / "checkpoint.pt"
+    whole, whole_history = fit(recipe, *few, CPU, Speed())
+    with pytest.raises(Killed):
+        fit(recipe, *few, CPU, Speed(), report=kill_after(2), checkpoint=checkpoint)
+    resumed, history = fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+    scores = [
+        [(row["epoch"], row["lr"], row["train_loss"], row["test_loss"]) for row in h] for h in (history, whole_history)
+    ]
+    assert scores[0] == scores[1] and len(history) == 3
+    assert ["device" in row for row in whole_history] == [True, False, False]
+    assert ["device" in row for row in history] == [True, False, True]  # each start notes where it computes
+
+
+def test_damaged_checkpoint_falls_back_to_the_one_before(few, tmp_path):
+    recipe, checkpoint = small(), tmp_path / "checkpoint.pt"
+    whole, _ = fit(recipe, *few, CPU, Speed())
+    with pytest.raises(Killed):
+        fit(recipe, *few, CPU, Speed(), report=kill_after(2), checkpoint=checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    resumed, history = fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+    checkpoint.write_bytes(b"no")
+    checkpoint.with_name("checkpoint.pt.last").write_bytes(b"no")
+    with pytest.raises(TrainingError, match="checkpoint.pt is damaged"):
+        fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+
+
+def test_foreign_checkpoint_is_refused(few, tmp_path):
+    checkpoint = tmp_path / "checkpoint.pt"
+    fit(small(epochs=1), *few, CPU, Speed(), checkpoint=checkpoint)
+    with pytest.raises(TrainingError, match="lr 0.1 there, 0.2 here"):
+        fit(small(epochs=1, lr=0.2), *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    torch.save({"something": 1}, checkpoint)
+    with pytest.raises(TrainingError, match="no checkpoint of this course"):
+        fit(small(), *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+
+
+ADAMW = {"network": "tutorial_net", "optimizer": "AdamW", "ema": 0.9}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """A folder with the checkpoints of three runs on the CPU after an epoch, one for each precision."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for precision in PRECISIONS:
+        run = a_run(precision, CPU, **ADAMW)
+        run.train_epoch([batch(), batch(5)])
+        if precision == "float16":
+            run.scaler.update(512.0)
+        write_checkpoint(run, folder / precision)
+    return folder
+
+
+@pytest.mark.parametrize("after", PRECISIONS)
+@pytest.mark.parametrize("before", PRECISIONS)
+def test_a_run_is_resumed_in_another_precision_and_on_a_gpu(checkpoints, before, after):
+    """AdamW's step counters stay on the CPU: on the GPU it would read each of them at every step."""
+    saved, run = torch.load(checkpoints / before, weights_only=True), a_run(after, CPU, **ADAMW)
+    read_checkpoint(run, checkpoints / before)
+    assert all(torch.equal(value, saved["network"][name]) for name, value in run.network.state_dict().items())
+    assert run.scaler.get_scale() == {"float16": 512.0 if before == after else 65536.0}.get(after, 1.0)
+    assert np.isfinite(run.train_epoch([batch()])[0])
+    with pretended_gpu() as watch:
+        run = a_run(after, **ADAMW)
+        read_checkpoint(run, checkpoints / before)
+        places = {(name, value.device.type) for state in run.optimizer.state.values() for name, value in state.items()}
+        assert places == {("step", "cpu"), ("exp_avg", "cuda"), ("exp_avg_sq", "cuda")}
+        assert_an_epoch_waits_once(watch, run)
