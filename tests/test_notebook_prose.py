@@ -53,7 +53,7 @@ def value(number):
 def numbers_of(cell):
     """Return every number in a cell's code, comments apart, and in the text that it printed for nbval to compare.
 
-    The code of a text is that of a solution, which ``test_exercises.py`` executes.
+    The code of a text is that of a solution, which ``test_notebook_exercises.py`` executes.
     """
     tags = cell.metadata.get("tags", [])
     if "set-up" in tags:
