@@ -1,6 +1,6 @@
 """What a convolution, or a whole network, costs: parameters, multiply-adds, memory traffic, and how far it sees.
 
-``conv_cost`` is the formula for one convolution, ``network_cost`` the bill of any network that runs forward on images.
+``conv_cost`` is the formula for one convolution, ``network_cost`` counts any network that runs forward on images.
 What is counted, and how (notebook 03 works it out by hand):
 
 - ``params``: numbers that training adjusts, each once, even where a layer runs twice or shares its weights.
@@ -17,6 +17,6 @@ What is counted, and how (notebook 03 works it out by hand):
   Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019, doi:10.23915/distill.00021.
 """
 
-from helpers.cost.bill import Cost, NetworkCost, cost_table
+from helpers.cost.counter import network_cost
 from helpers.cost.formula import conv_cost
-from helpers.cost.meter import network_cost
+from helpers.cost.table import Cost, NetworkCost, cost_table

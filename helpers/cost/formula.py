@@ -3,7 +3,7 @@
 import math
 import operator
 
-from helpers.cost.bill import Cost, conv_kind, integer, pair, single, times
+from helpers.cost.table import Cost, conv_kind, integer, pair, single, times
 
 
 def conv_cost(
@@ -14,7 +14,7 @@ def conv_cost(
 
     ``kernel_size``, ``input_size``, ``stride``, ``padding`` and ``dilation`` are numbers or pairs (height, width);
     ``padding`` may also be "same" or "valid". MACs, activations and bytes are those of the whole batch; the receptive
-    field and the jump are those of this convolution alone.
+    field and the jump are those of this convolution alone::
 
         output = floor((input + 2 · padding − dilation · (kernel − 1) − 1) / stride) + 1, in each direction
         params = out_channels · in_channels / groups · kernel height · kernel width, and out_channels more for the bias

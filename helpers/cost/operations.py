@@ -1,6 +1,6 @@
-"""What one operation of a forward pass costs and how far it sees, by its name in PyTorch: the rules of the meter.
+"""What one operation of a forward pass costs and how far it sees, by its name in PyTorch: the rules of the counter.
 
-To teach ``helpers.cost.meter`` a new operation, add its rule here. Notebook 03 shows what comes out.
+To teach ``helpers.cost.counter`` a new operation, add its rule here. Notebook 03 shows what comes out.
 """
 
 import math
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from helpers.cost.bill import conv_kind
+from helpers.cost.table import conv_kind
 
 
 class Field(NamedTuple):

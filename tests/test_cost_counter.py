@@ -1,4 +1,4 @@
-"""The meter: the networks of the course, all of torchvision, any module that runs forward."""
+"""The counter: the networks of the course, all of torchvision, any module that runs forward."""
 
 import random
 

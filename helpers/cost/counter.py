@@ -1,4 +1,4 @@
-"""The meter: the bill of any network, by running it once and watching every operation. Notebooks 03 and 04 use it."""
+"""The counter: what any network costs, by running it once and watching every operation. Notebooks 03 and 04 use it."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,8 +9,8 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers.cost.bill import Cost, NetworkCost, integer, single
 from helpers.cost.operations import BLIND, Field, largest, price
+from helpers.cost.table import Cost, NetworkCost, integer, single
 
 
 def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4):
@@ -38,26 +38,26 @@ def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4
     if any(map(torch.nn.parameter.is_lazy, module.parameters())):
         raise ValueError("the module has lazy layers, whose weights have no shape yet: run it on an image first")
     like = next((t for t in chain(module.parameters(), module.buffers()) if t.is_floating_point()), torch.empty(0))
-    with _undisturbed(module, like.device), _Meter(module, batch_size, element_size) as meter:
+    with _undisturbed(module, like.device), _Counter(module, batch_size, element_size) as counter:
         image = torch.zeros(1, *input_size, dtype=like.dtype, device=like.device)
-        meter.fields[id(image)] = (image, Field((1, 1), (1, 1), input_size[1:]))
+        counter.fields[id(image)] = (image, Field((1, 1), (1, 1), input_size[1:]))
         returned = module(image)
     output = next(iter(_tensors(returned)), None)
     if output is None:
         raise TypeError(f"forward must return tensors, not {type(returned).__name__}")
     unused = {}
     for name, parameter in module.named_parameters():
-        if id(parameter) not in meter.counted:
+        if id(parameter) not in counter.counted:
             owner = name.rpartition(".")[0] or type(module).__name__
             unused[owner] = unused.get(owner, 0) + parameter.numel()
-    rows = meter.rows + [Cost(name, "unused", params, 0, 0, 0, (), 0, 0) for name, params in unused.items()]
+    rows = counter.rows + [Cost(name, "unused", params, 0, 0, 0, (), 0, 0) for name, params in unused.items()]
     sums = [sum(getattr(row, what) for row in rows) for what in ("params", "macs", "activations", "bytes")]
-    field = meter.field(output) or BLIND
+    field = counter.field(output) or BLIND
     sight = (tuple(output.shape[1:]), single(field.size), single(field.jump))
     return NetworkCost(rows, Cost("total", "", *sums, *sight))
 
 
-class _Meter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):
     """Watches every operation of a forward pass; knows of each tensor what it sees and which parameters made it."""
 
     def __init__(self, module, batch_size, element_size):

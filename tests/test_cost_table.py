@@ -1,4 +1,4 @@
-"""The bill as a table and as a frame."""
+"""The costs as a table and as a frame."""
 
 import math
 import sys

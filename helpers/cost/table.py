@@ -1,4 +1,4 @@
-"""A bill: what each layer costs, a row each, and the whole, as a table. Notebook 03 reads one row by row.
+"""The table: what each layer costs, a row each, and the whole. Notebook 03 reads one row by row.
 
 For what is counted, and how, see ``helpers.cost``.
 """
@@ -38,7 +38,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """The bill of a network: ``layers``, a list of ``Cost`` in the order in which they ran, and ``total``, their sum.
+    """The costs of a network: ``layers``, a list of ``Cost`` in the order in which they ran, and ``total``, their sum.
 
     ``total`` is a ``Cost`` too; its shape, receptive field and jump are those of the output. ``str`` gives a table.
     """
