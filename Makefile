@@ -39,7 +39,7 @@ bench: $(STAMP)  ## measure the speed of training against a plain pipeline
 badges: $(STAMP)  ## write the address in pyproject.toml into every notebook's badge and set-up cell
 	"$(BIN)" -m helpers.publishing.badges
 
-site: $(STAMP)  ## every notebook, as it is stored, as a page of a static site, in build/site/
+site: $(STAMP)  ## the course as a book: every notebook as it is stored, with search, in build/site/
 	"$(BIN)" -m helpers.publishing.site
 
 slides: $(STAMP)  ## the same as slides, in build/slides/; ARGS="--reveal FOLDER" for a room without a network
@@ -52,7 +52,7 @@ colab-check: $(STAMP) $(COLAB)/.installed  ## run every notebook, as committed, 
 	"$(BIN)" tests/colab/check.py "$(COLAB)/bin/python" $(ARGS)
 
 browser-test: $(STAMP) site  ## look at the site and at JupyterLab with Chromium, at a phone's and a projector's width
-	"$(BIN)" -m pip install --disable-pip-version-check --quiet "playwright>=1.50"
+	"$(BIN)" -m pip install --disable-pip-version-check --quiet "playwright>=1.50" axe-playwright-python
 	"$(BIN)" -m pytest tests/browser/check.py
 
 clean:  ## remove pages and caches; the environment and the data stay

@@ -95,7 +95,7 @@ def reliability(confidence, right, bins=10):
 
 
 def calibration_error(confidence, right, bins=10):
-    """Return the expected calibration error: the mean over the images of |confidence - accuracy| of their range.
+    """Return the expected calibration error: the mean over the images of ``|confidence − accuracy|`` of their range.
 
     A share, 0 at best. It depends on ``bins`` and is biased upwards on few images: compare like with like. Source: as
     ``fit_temperature``.

@@ -127,6 +127,9 @@ if answer is ...:
 else:
     assert answer == {value}, "count again"
     print("Right.")"""
+PICTURE = (  # a PNG of one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+)
 SOLUTION = "<details><summary>Solution</summary>\n\nTwice as many.\n\n```python\nanswer = {answer}\n```\n\n</details>"
 
 
@@ -137,18 +140,20 @@ def course(tmp_path):
     ``course(change)`` calls ``change(notebook)`` before it writes; ``course()`` changes nothing.
     """
 
-    def write(change=lambda notebook: None):
-        folder = tmp_path / "notebooks"
-        folder.mkdir(exist_ok=True)
-        (tmp_path / "README.md").touch()
-        for name, following in (("01_first", "02_second.ipynb"), ("02_second", "../README.md")):
-            notebook = nbformat.v4.new_notebook(cells=list(_cells(f"{name}.ipynb", following)))
-            if name == "01_first":
-                change(notebook)
-            nbformat.write(notebook, folder / f"{name}.ipynb")
-        return folder / "01_first.ipynb"
+    return lambda change=lambda notebook: None: write_course(tmp_path, change)
 
-    return write
+
+def write_course(place, change):
+    """Write a small course to the folder ``place``, its first notebook changed by ``change(notebook)``."""
+    folder = place / "notebooks"
+    folder.mkdir(exist_ok=True)
+    (place / "README.md").touch()
+    for name, following in (("01_first", "02_second.ipynb"), ("02_second", "../README.md")):
+        notebook = nbformat.v4.new_notebook(cells=list(_cells(f"{name}.ipynb", following)))
+        if name == "01_first":
+            change(notebook)
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    return folder / "01_first.ipynb"
 
 
 def _cells(name, following):
@@ -160,7 +165,7 @@ def _cells(name, following):
         metadata = {"slideshow": {"slide_type": "-"}, "tags": list(tags)}
         cell = nbformat.v4.new_code_cell(source, execution_count=code.count, metadata=metadata)
         cell.outputs = [
-            nbformat.v4.new_output("display_data", {"image/png": "iVBORw0K", "text/plain": "<Figure size 900x450>"})
+            nbformat.v4.new_output("display_data", {"image/png": PICTURE, "text/plain": "<Figure size 900x450>"})
             if output == "figure"
             else nbformat.v4.new_output("stream", text=output)
             for output in outputs

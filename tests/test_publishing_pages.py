@@ -21,7 +21,7 @@ def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
     paths = [tmp_path / f"{name}.ipynb" for name in cells]
     for path, sources in zip(paths, cells.values(), strict=True):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-        notebook.cells.insert(0, nbformat.v4.new_markdown_cell("Next: [broken](02_broken.ipynb)"))
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# A title\n\nNext: [broken](02_broken.ipynb)"))
         nbformat.write(notebook, path)
     before = [path.read_bytes() for path in paths]
 
@@ -29,7 +29,7 @@ def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
 
     assert list(failures) == ["02_broken"] and "ZeroDivisionError" in failures["02_broken"]
     fine, broken = ((tmp_path / "build" / f"{name}.html").read_text(encoding="utf-8") for name in cells)
-    assert "3 below" in fine and "sliders: open it" in fine  # what a slider prints is not sent back to the kernel
+    assert "3 below" in fine and "explorer.html" in fine  # what a slider prints is not sent back to the kernel
     assert "42" in fine and 'href="02_broken.html"' in fine
     assert "before" in broken and "ZeroDivisionError" in broken
     assert [path.read_bytes() for path in paths] == before

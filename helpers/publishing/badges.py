@@ -36,6 +36,11 @@ def address():
     return project["urls"]["Repository"].rstrip("/")
 
 
+def is_placeholder():
+    """Return whether the address is still the one that leads nowhere: then no page shows a link or a button to it."""
+    return "/OWNER/" in address()
+
+
 def set_up_cell():
     """Return the code of the set-up cell, the same in every notebook that uses the helpers."""
     return SET_UP.format(address=address())

@@ -39,40 +39,40 @@ class Client(NotebookClient):
         self.widget_registry = {}
 
 
-def make_page(path, files, folder, timeout=None):
-    """Execute the notebook at ``path`` and write it to ``folder`` as HTML; return what went wrong, or None.
+def execute(path, timeout=None):
+    """Return the notebook at ``path``, executed, and what went wrong, or None; ``timeout`` is in seconds a cell.
 
-    ``files`` are ``site.titles`` of all the pages; ``timeout`` is in seconds a cell. After an error the page is
-    written all the same, with the error where it happened.
+    After an error the notebook is returned all the same, with the error where it happened.
     """
     notebook = nbformat.read(path, as_version=4)
-    failure = None
     try:
         folder_of_kernel = {"metadata": {"path": str(path.parent)}}
         quiet = ["--log-level=ERROR"]  # else the kernel's own remarks run into the lines of progress
         Client(notebook, timeout=timeout, resources=folder_of_kernel, extra_arguments=quiet).execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        failure = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
-    site.write_page(notebook, path, files, folder)
-    return failure
+        return notebook, re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    return notebook, None
 
 
 def make_pages(paths, folder, timeout=None):
-    """Make a page of each of ``paths``, one printed line a notebook; return ``{name: what went wrong}``."""
-    failures, files = {}, site.titles(paths)
+    """Execute the notebooks at ``paths``, one printed line each, and make a book of them in ``folder``.
+
+    Returns ``{name: what went wrong}``.
+    """
+    notebooks, failures = {}, {}
     for number, path in enumerate(paths, 1):
         print(f"[{number}/{len(paths)}] {path.stem:<22}", end="", flush=True)
         started = time.perf_counter()
-        failure = make_page(path, files, folder, timeout)
+        notebooks[path.stem], failure = execute(path, timeout)
         print(f"{time.perf_counter() - started:6.1f} s{'  FAILED' if failure else ''}", flush=True)
         if failure:
             failures[path.stem] = failure
-    site.write_index(files, folder)
+    site.make_book(notebooks, folder)
     return failures
 
 
 def main():
-    """Make the page of every notebook in ``build/``, or of those named on the command line."""
+    """Make the pages of all notebooks in ``build/``, or of those named on the command line."""
     prepare_environment()
     mode = notebook_mode()
     paths = [Path(name).resolve() for name in sys.argv[1:]] or sorted((REPOSITORY / "notebooks").glob("*.ipynb"))

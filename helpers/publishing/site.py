@@ -1,34 +1,48 @@
-"""The notebooks as a plain static site: ``python -m helpers.publishing.site`` (``make site``), in ``build/site/``.
+"""The book: the notebooks as a site with search, by Sphinx: ``python -m helpers.publishing.site`` (``make site``).
 
-Every notebook as it is stored, none is executed. The pages need no script and nothing from another host, so they work
-from disk, and as they are on GitHub Pages or any web server. ``helpers.publishing.pages`` makes the same pages of
-notebooks that it has executed.
+Every notebook as it is stored, none is executed, and the pages around them. It needs no other host, so it works from
+disk, and as it is on GitHub Pages or any web server. ``helpers.publishing.pages`` makes the same book of notebooks that
+it has executed. Sphinx does the work (MyST-NB reads the notebooks, the book theme draws them); what is here prepares
+copies of the sources: folds, links, descriptions of figures.
 """
 
+import base64
+import os
 import re
 import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import nbformat
-from nbconvert import HTMLExporter
 
-from helpers.publishing.badges import address, badge
+from helpers.publishing.badges import address, is_placeholder
 from helpers.records import REPOSITORY
 
-TEMPLATES = REPOSITORY / "helpers" / "publishing" / "templates"
+BOOK = REPOSITORY / "helpers" / "publishing" / "book"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)")
+BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)\s*")
 ALT = re.compile(r"\*In the picture:\s*(.+?)\*(?:\n\n|$)", re.DOTALL)
+OUTLINE = re.compile(r"^Outline: .*?(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
+WITH_SLIDERS = ("02_convolutions", "03_cost")  # lessons that the explorer goes with
+LONG = 25  # lines of printed output; more are folded
+# To a file, not to another host or within the page; its words may hold another pair of brackets.
+LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?!\w+:|#)([^()\s#]+)((?:#[^()\s]*)?)\)")
+PAGES = {  # beside the lessons: the file that each is made from
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "helpers.md",
+    "notebooks/TEACHING.md": "teaching.md",
+    "notebooks/GLOSSARY.md": "glossary.md",
+    "notebooks/HISTORY.md": "history.md",
+}
 
 
 def title_of(notebook, path):
     """Return the title of a notebook, its first heading, or the name of its file where it has none."""
     found = re.search(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE) if notebook.cells else None
     return found[1].strip() if found else path.stem
-
-
-def titles(paths):
-    """Return ``{file of the page: title}`` of the notebooks at ``paths``, in reading order."""
-    return {f"{path.stem}.html": title_of(nbformat.read(path, as_version=4), path) for path in paths}
 
 
 def describe_figures(notebook):
@@ -46,89 +60,169 @@ def drop_widgets(notebook):
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if WIDGET in output.get("data", {}):
-                output.data = {"text/plain": "(Here the notebook has sliders: open it to move them.)"}
+                words = "Here the notebook has sliders: [the explorer](explorer.html) has them, too."
+                output.data = {"text/markdown": words}
 
 
-def fold_set_up(notebook):
-    """Name the code between the first text and the next, set-up and imports: a page folds it."""
+def fold(notebook):
+    """Fold the code between the first text and the next, set-up and imports; and long logs, wherever they stand."""
+    leading = True
     for number, cell in enumerate(notebook.cells[1:]):
-        if cell.cell_type != "code":
-            break
-        cell.metadata["folded"] = "Imports" if number else "Set-up"
+        leading = leading and cell.cell_type == "code"
+        if leading:
+            _hide(cell, "input", "Imports" if number else "Set-up")
+        elif cell.cell_type == "code" and sum(o.get("text", "").count("\n") for o in cell.outputs) > LONG:
+            _hide(cell, "output", "The log, line by line")
 
 
-def links_of_the_site(text):
-    """Return Markdown whose links lead from page to page, and out of ``notebooks/`` into the public repository.
-
-    The badge becomes words: its picture lies on another host.
-    """
-    text = BADGE.sub(r"[Open in Colab](\1)", text)
-    text = re.sub(r"\]\((?:notebooks/)?([\w-]+)\.ipynb\)", r"](\1.html)", text)
-    text = re.sub(r"\]\((?:\.\./)?README\.md\)", "](index.html)", text)
-    return re.sub(r"\]\(\.\./([^)\s]+)\)", rf"]({address()}/blob/main/\1)", text)
+def _hide(cell, what, name):
+    cell.metadata["tags"] = [*cell.metadata.get("tags", []), f"hide-{what}"]
+    cell.metadata["mystnb"] = {"code_prompt_show": name, "code_prompt_hide": name}
 
 
-def write_page(notebook, path, files, folder):
-    """Write ``notebook``, which came from ``path``, to ``folder`` as a page.
-
-    ``files`` are ``titles`` of the whole course: from them come the links to the lesson before and after.
-    """
+def dress_figures(notebook):
+    """Give every figure its description and its width in pixels of the page: a tap on it shows it large."""
     describe_figures(notebook)
+    for cell in notebook.cells:
+        cell.source = ALT.sub("", cell.source) if cell.cell_type == "markdown" else cell.source
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                (stored,) = struct.unpack(">I", base64.b64decode(output.data["image/png"][:64])[16:20])
+                width = output.metadata.get("image/png", {}).get("width", stored)  # half of it, in twice the resolution
+                image = {"alt": output.metadata.get("alt", "a figure"), "width": f"{width}px"}
+                cell.metadata["mystnb"] = cell.metadata.get("mystnb", {}) | {"image": image}
+
+
+def links_of_the_book(text, base="notebooks"):
+    """Return Markdown of a file in the folder ``base`` whose links lead from page to page, or out into the repository.
+
+    While the repository's address is a placeholder, only the words are left of a link into it. Badges go: a button of
+    the page opens Colab.
+    """
+
+    def lead(found):
+        mark, words, target, anchor = found.groups()
+        file = os.path.normpath(os.path.join(base, target)).replace(os.sep, "/")
+        if mark or file in PAGES or Path(file).suffix == ".ipynb":
+            return f"{mark}[{words}]({PAGES.get(file, file.removeprefix('notebooks/'))}{anchor})"
+        return words if is_placeholder() else f"[{words}]({address()}/blob/main/{file})"
+
+    return LINK.sub(lead, BADGE.sub("", text))
+
+
+def prepare(notebook):
+    """Return a copy of ``notebook`` as the book shows it."""
+    notebook = nbformat.from_dict(notebook)
+    notebook.metadata.setdefault("language_info", {"name": "python", "pygments_lexer": "ipython3"})
     drop_widgets(notebook)
-    fold_set_up(notebook)
+    dress_figures(notebook)
+    fold(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = links_of_the_site(cell.source)
-    page = f"{path.stem}.html"
-    lessons = [{"file": file, "number": file.split("_")[0], "title": title} for file, title in files.items()]
-    here = list(files).index(page)
-    around = {"here": page, "previous": lessons[here - 1] if here else None, "next": (lessons + [None])[here + 1]}
-    _write(notebook, folder / page, title_of(notebook, path), around)
+            cell.source = links_of_the_book(OUTLINE.sub("", cell.source))
+    notebook.cells = [cell for cell in notebook.cells if cell.source.strip() or cell.cell_type == "code"]
+    return notebook
 
 
-def write_index(files, folder):
-    """Write ``folder/index.html``: what the course is, its lessons, and its results, from the README."""
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    opening, *sections = re.split(r"^(?=## )", readme, flags=re.MULTILINE)
-    results = "".join(section for section in sections if section.startswith("## Results"))
-    lessons = [
-        f"| {file.split('_')[0]} | [{title}]({file}) | {badge(file.removesuffix('.html') + '.ipynb')} |"
-        for file, title in files.items()
-    ]
-    table = "\n".join(["## The lessons", "", "| | | run it in |", "| --- | --- | --- |", *lessons])
-    table = BADGE.sub(r"[Colab](\1)", table)  # short: it stands on phones too
-    source = f"The notebooks, and all that they need: [{address()}]({address()})."
-    cells = [nbformat.v4.new_markdown_cell(links_of_the_site(text)) for text in (opening, table, results, source)]
-    _write(nbformat.v4.new_notebook(cells=cells), folder / "index.html", opening.removeprefix("# ").splitlines()[0], {})
-    for picture in re.findall(r"\]\((images/[^)\s]+)\)", opening + results):
-        if (REPOSITORY / picture).is_file():
-            (folder / picture).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(REPOSITORY / picture, folder / picture)
+def sections_of(text):
+    """Return a Markdown text as ``{heading: section}``; what stands before the first heading of level 2 is under ""."""
+    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+    return {"": parts[0]} | dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def _write(notebook, page, title, lessons):
-    exporter = HTMLExporter(template_file="lesson.html.j2", extra_template_paths=[str(TEMPLATES)])
-    exporter.register_preprocessor("nbconvert.preprocessors.CoalesceStreamsPreprocessor", enabled=True)
-    notebook.metadata["title"] = title
-    text, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": page.stem}, "lessons": lessons})
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(text, encoding="utf-8")
+def name_of(file):
+    """Return what a lesson is called in the sidebar: "3. Cost" for 03_cost."""
+    number, _, words = file.partition("_")
+    return f"{int(number)}. {words.replace('_', ' ').capitalize()}"
 
 
-def make_site(paths, folder):
-    """Make the site of the notebooks at ``paths``, as they are stored, in ``folder``, which is made anew."""
-    shutil.rmtree(folder, ignore_errors=True)
-    files = titles(paths)
-    for path in paths:
-        write_page(nbformat.read(path, as_version=4), path, files, folder)
-    write_index(files, folder)
-    (folder / ".nojekyll").touch()  # GitHub Pages: publish the files as they are
+def write_sources(notebooks, folder):
+    """Write what Sphinx reads into ``folder``: the ``notebooks``, prepared, and the pages around them."""
+    shutil.copytree(BOOK, folder, dirs_exist_ok=True)
+    for name, notebook in notebooks.items():
+        notebook = prepare(notebook)
+        if name in WITH_SLIDERS:
+            notebook.cells[0].source += "\n\n**With sliders:** [the explorer](explorer.md), on a phone as well."
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    whole = {file: page for file, page in PAGES.items() if file.startswith("notebooks/")}
+    pages = {page: links_of_the_book((REPOSITORY / file).read_text(encoding="utf-8")) for file, page in whole.items()}
+    readme, contributing = (
+        sections_of(links_of_the_book((REPOSITORY / file).read_text(encoding="utf-8"), ""))
+        for file in ("README.md", "CONTRIBUTING.md")
+    )
+    pages["start.md"] = "# Start here\n\n" + "".join(f"## {name}\n{readme[name]}" for name in START)
+    pages["results.md"] = f"# Results\n{readme['Results']}"
+    the_map = contributing["Where things are"]
+    modules = re.findall(r"^\| `([\w.]+)` \|", the_map, re.MULTILINE)
+    pages["helpers.md"] = f"# The helpers\n{the_map}" + "".join(map(reference, modules))
+    title, opening = readme[""].split("\n", 1)
+    titles = {name: title_of(notebook, Path(name)) for name, notebook in notebooks.items()}
+    lessons = "\n".join(f"| {name_of(name)} | [{title}]({name}.ipynb) |" for name, title in titles.items())
+    contents = "\n".join(f"{name_of(name)} <{name}>" for name in notebooks)
+    pages["index.md"] = INDEX.format(title=title, opening=opening, lessons=lessons, contents=contents)
+    for page, text in pages.items():
+        (folder / page).write_text(text, encoding="utf-8")
+    shutil.copytree(REPOSITORY / "images", folder / "images", ignore=shutil.ignore_patterns("cifar10_sample"))
+
+
+START = ("Two commands", "Your own run", "In Colab", "In class", "The data", "Several GPUs")
+INDEX = """\
+{title}
+{opening}
+
+## The lessons
+
+| lesson | the question that it answers |
+| --- | --- |
+{lessons}
+
+```{{toctree}}
+:hidden:
+:caption: The course
+
+start
+```
+
+```{{toctree}}
+:hidden:
+:caption: Lessons
+
+{contents}
+```
+
+```{{toctree}}
+:hidden:
+:caption: Beside the lessons
+
+The explorer <explorer>
+results
+glossary
+History <history>
+teaching
+helpers
+```
+"""
+
+
+def reference(module):
+    """Return the part of the page of helpers that is made from the docstrings of ``module``."""
+    return f"\n## `helpers.{module}`\n\n```{{eval-rst}}\n.. automodule:: helpers.{module}\n   :members:\n```\n"
+
+
+def make_book(notebooks, folder):
+    """Make the book of ``notebooks``, ``{name of the file: notebook}``, in ``folder``."""
+    with tempfile.TemporaryDirectory() as place:
+        source, kept = Path(place) / "source", Path(place) / "doctrees"
+        write_sources(notebooks, source)
+        command = [sys.executable, "-m", "sphinx", "--quiet", "-d", str(kept), str(source), str(folder)]
+        subprocess.run(command, cwd=REPOSITORY, check=True)
 
 
 def main():
-    """Make the site of all notebooks in ``build/site/``."""
+    """Make the book of all notebooks, as they are stored, in ``build/site/``."""
     paths, folder = sorted((REPOSITORY / "notebooks").glob("*.ipynb")), REPOSITORY / "build" / "site"
-    make_site(paths, folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    make_book({path.stem: nbformat.read(path, as_version=4) for path in paths}, folder)
     print(f"{len(paths)} lessons are in {folder}: open index.html, or publish the folder.")
 
 

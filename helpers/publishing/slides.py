@@ -19,11 +19,12 @@ from pathlib import Path
 import nbformat
 from nbconvert import SlidesExporter
 
-from helpers.publishing.site import ALT, TEMPLATES, describe_figures, drop_widgets, links_of_the_site, title_of
+from helpers.publishing.site import ALT, describe_figures, drop_widgets, links_of_the_book, title_of
 from helpers.publishing.student import without_solutions
 from helpers.records import REPOSITORY
 
 REVEAL = "https://unpkg.com/reveal.js@4.0.2"
+TEMPLATES = REPOSITORY / "helpers" / "publishing" / "templates"
 LINES = 22  # of a slide
 COLUMNS = 90  # of a line of text
 
@@ -137,7 +138,7 @@ def write_slides(path, folder, reveal=REVEAL):
     lay_out(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = links_of_the_site(cell.source).replace(".html)", ".slides.html)")
+            cell.source = links_of_the_book(cell.source).replace(".ipynb)", ".slides.html)")
     notebook.metadata["title"] = title
     exporter = SlidesExporter(
         template_file="lesson_slides.html.j2", extra_template_paths=[str(TEMPLATES)], reveal_url_prefix=reveal

@@ -1,4 +1,4 @@
-"""The site and JupyterLab in a real browser: ``make browser-test``, apart from the default run.
+"""The book and JupyterLab in a real browser: ``make browser-test``, apart from the default run.
 
 Needs Playwright and a Chromium; ``CHROMIUM`` names the browser where it is not found by itself. Screenshots are left in
 ``build/screenshots/``, to be looked at by a person.
@@ -6,6 +6,7 @@ Needs Playwright and a Chromium; ``CHROMIUM`` names the browser where it is not 
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import socket
@@ -18,12 +19,15 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from helpers.cost import conv_cost
+
 sync_api = pytest.importorskip("playwright.sync_api")
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SITE = REPOSITORY / "build" / "site"
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
-WIDTHS = {"phone": (390, 844), "projector": (1920, 1080)}
+WIDTHS = {"phone": 390, "tablet": 820, "laptop": 1280, "projector": 1920}
+PAGES = sorted(path.name for path in SITE.glob("*.html"))
 
 
 @pytest.fixture(scope="session")
@@ -36,41 +40,102 @@ def browser():
         opened.close()
 
 
-@pytest.fixture(params=WIDTHS)
-def page(browser, request):
-    """A page of a phone's or a projector's width, which may ask for nothing but files."""
-    width, height = WIDTHS[request.param]
-    context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
-    opened = context.new_page()
-    opened.kind, opened.asked, opened.errors = request.param, [], []
-    opened.on("request", lambda asked: opened.asked.append(asked.url))
-    opened.on("pageerror", lambda error: opened.errors.append(str(error)))
-    yield opened
+@contextlib.contextmanager
+def opened(browser, width=1280, mode="light"):
+    """A page that may ask for nothing but files; what it asks and what goes wrong is kept."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, color_scheme=mode)
+    page = context.new_page()
+    page.asked, page.errors = [], []
+    page.on("request", lambda asked: page.asked.append(asked.url))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    yield page
     context.close()
 
 
-def test_the_way_through_the_site(page):
-    """From the index by *next* to the last lesson and back to the index; no page is wider than the screen."""
-    lessons = sorted(path.name for path in SITE.glob("0*.html")) + sorted(path.name for path in SITE.glob("1*.html"))
-    page.goto((SITE / "index.html").as_uri())
-    page.screenshot(path=SCREENSHOTS / f"{page.kind}-index.png")
-    page.locator(f'a[href="{lessons[0]}"]').first.click()
-    seen = []
-    while True:
-        seen.append(page.url.rsplit("/", 1)[1])
-        width, screen = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        assert width <= screen, f"{seen[-1]} is {width} pixels wide on a screen of {screen}"
-        loaded = page.evaluate("[...document.images].map(image => image.naturalWidth > 0)")
-        assert loaded and all(loaded), f"{seen[-1]} has a picture that does not show"
-        page.screenshot(path=SCREENSHOTS / f"{page.kind}-{seen[-1]}.png")
-        following = page.locator('a[rel="next"]')
-        if not following.count():
-            break
-        following.first.click()
-    assert seen == lessons
-    page.locator("nav a", has_text="All lessons").first.click()
-    assert page.url.endswith("index.html") and page.errors == []
-    assert not [url for url in page.asked if not url.startswith(("file:", "data:"))]
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_every_page_fits_and_shows_its_pictures(browser, width, mode):
+    """No page is wider than the screen, none asks for anything but files; one screenshot each, to be looked at."""
+    with opened(browser, width, mode) as page:
+        for name in PAGES:
+            page.goto((SITE / name).as_uri())
+            wide, screen = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+            assert wide <= screen, f"{name} is {wide} pixels wide on a screen of {screen}"
+            assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)"), name
+            assert page.evaluate("document.documentElement.dataset.theme") == mode
+            page.screenshot(path=SCREENSHOTS / f"{width}-{mode}-{name}.png")
+        assert page.errors == [] and not [url for url in page.asked if not url.startswith(("file:", "data:"))]
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_axe_finds_no_fault(browser, mode):
+    """Contrast, names, landmarks, order: no violation of any impact, on any page."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    faults = []
+    with opened(browser, mode=mode) as page:
+        for name in PAGES:
+            page.goto((SITE / name).as_uri())
+            page.wait_for_timeout(300)  # colours fade in
+            faults += [f"{name}: {fault['id']}" for fault in axe.run(page).response["violations"]]
+    assert not faults, faults
+
+
+def test_the_way_from_lesson_to_lesson_and_the_search(browser):
+    lessons = [name for name in PAGES if re.match(r"\d\d_", name)]
+    with opened(browser) as page:
+        page.goto((SITE / lessons[0]).as_uri())
+        for following in lessons[1:]:
+            page.locator("a.right-next").click()
+            assert page.url.endswith(following)
+        page.goto((SITE / "search.html").as_uri() + "?q=roofline")
+        page.locator("#search-results a", has_text="What does a convolution cost").first.wait_for(timeout=10_000)
+
+
+def test_the_explorer_counts_as_conv_cost_does(browser):
+    """Several hundred settings of its sliders, refusals included, against ``helpers.cost.conv_cost``."""
+    generator = random.Random(0)
+    with opened(browser) as page:
+        page.goto((SITE / "explorer.html").as_uri())
+        sliders = dict(page.evaluate("SLIDERS.map(([name, , values]) => [name, values])"))
+        refused = 0
+        for _ in range(400):
+            chosen = {name: generator.randrange(len(values)) for name, values in sliders.items()}
+            if generator.random() < 0.5:  # else nearly all are refused
+                chosen["groups"] = generator.choice([0, 0, 1])
+            page.evaluate(
+                """chosen => {
+                    const form = document.querySelector("#explorer");
+                    for (const [name, index] of Object.entries(chosen)) form.elements[name].value = index;
+                    form.dispatchEvent(new Event("input"));
+                }""",
+                chosen,
+            )
+            text = page.locator("#explorer-result").inner_text()
+            settings = {name: sliders[name][index] for name, index in chosen.items()}
+            try:
+                cost = conv_cost(**settings, bias=False)
+            except ValueError as error:
+                refused += 1
+                assert text.strip() == f"Refused: {error}.", settings
+                continue
+            rows = dict(line.split("\t") for line in text.splitlines() if "\t" in line)
+            found = [int(rows[name].replace(",", "")) for name in ("parameters", "MACs", "activations")]
+            assert found == [cost.params, cost.macs, cost.activations] and rows["kind"] == cost.kind, settings
+            assert int(rows["bytes moved, at least"].replace(",", "")) == cost.bytes, settings
+            assert rows["FLOPs a byte"] == f"{cost.arithmetic_intensity:.1f}", settings
+            assert rows["output"] == "×".join(map(str, cost.output_shape)), settings
+            assert rows["spans"] == f"{cost.receptive_field}×{cost.receptive_field} pixels", settings
+        assert 50 < refused < 350
+
+
+def test_a_tap_on_a_figure_opens_it_and_on_paper_code_wraps(browser):
+    with opened(browser, WIDTHS["phone"]) as page:
+        page.goto((SITE / "03_cost.html").as_uri())
+        page.locator(".cell_output a.image-reference").first.click()
+        assert page.url.endswith(".png")
+        page.go_back()
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.querySelector('.cell_input pre')).whiteSpace") == "pre-wrap"
 
 
 # JupyterLab ---------------------------------------------------------------------------------------------------------
