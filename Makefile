@@ -42,7 +42,7 @@ badges: $(STAMP)  ## write the address in pyproject.toml into every notebook's b
 site: $(STAMP)  ## the course as a book: every notebook as it is stored, with search, in build/site/
 	"$(BIN)" -m helpers.publishing.site
 
-slides: $(STAMP)  ## the same as slides, in build/slides/; ARGS="--reveal FOLDER" for a room without a network
+slides: $(STAMP)  ## the same as slides, in build/slides/; ARGS="--short" for 45 minutes, "--reveal FOLDER" without a network
 	"$(BIN)" -m helpers.publishing.slides $(ARGS)
 
 student: $(STAMP)  ## the notebooks without the solutions of their exercises, in build/student/

@@ -30,7 +30,7 @@ def laid_out(course):
 
 
 def place(cells, source):
-    (cell,) = [cell for cell in cells if cell.source == source]
+    (cell,) = [cell for cell in cells if cell.source == source and not cell.metadata.get("transient")]
     return cell.metadata["slideshow"]["slide_type"]
 
 
@@ -42,7 +42,8 @@ def test_sections_and_ideas_begin_slides(laid_out):
 
 def test_a_figure_stands_alone_and_is_described_in_the_notes(laid_out):
     (at,) = [i for i, cell in enumerate(laid_out) if slides.is_figure(cell)]
-    assert laid_out[at].metadata["slideshow"]["slide_type"] == "subslide"
+    assert [cell.metadata["slideshow"]["slide_type"] for cell in laid_out[at - 1 : at + 1]] == ["subslide", "-"]
+    assert laid_out[at - 1].source == "### 12. Counting"  # the title of its section
     assert laid_out[at].metadata["transient"]["remove_source"]
     assert place(laid_out, "In the picture: bars.") == "notes"
     assert laid_out[at + 2].metadata["slideshow"]["slide_type"] == "subslide"
@@ -55,8 +56,8 @@ def test_imports_checks_set_up_and_solutions_are_left_out(laid_out):
 
 
 def test_a_long_output_is_shortened(laid_out):
-    (output,) = [cell.outputs[0].text for cell in laid_out if cell.source.startswith("for row")]
-    assert output.startswith("row 0\n") and output.endswith("row 61\n") and "44 more lines" in output
+    (output,) = [out.text for cell in laid_out for out in cell.get("outputs", []) if "row 0" in out.get("text", "")]
+    assert output.startswith("row 0\n") and output.endswith("row 61\n") and "46 more lines" in output
     assert output.count("\n") <= slides.LINES
 
 
@@ -71,3 +72,34 @@ def test_slides_fetch_reveal_and_nothing_else(course, tmp_path):
         "reveal.js/plugin/notes/notes.js",
     }
     assert "require(" not in text and "MathJax" not in text and 'href="02_second.slides.html"' in text
+
+
+def test_an_answer_appears_a_step_after_its_question(course):
+    def change(notebook):
+        notebook.cells[3].source += " How many are that?"
+
+    notebook = nbformat.read(course(change), as_version=4)
+    slides.lay_out(notebook)
+    kinds = [cell.metadata["slideshow"]["slide_type"] for cell in notebook.cells if cell.get("outputs")]
+    assert kinds[0] == "fragment" and "images" in notebook.cells[2].source
+
+
+def test_long_code_is_parted_where_a_statement_begins():
+    function = "def f(x):\n" + "    x += 1\n" * 12 + "    return x"
+    pieces = slides.in_pieces(f"{function}\n\n\n{function}")
+    assert pieces == [function, function]
+    pieces = slides.in_pieces("if True:\n" + "    print()\n" * 50)
+    assert all(slides.lines_of(piece.splitlines()) <= slides.LINES for piece in pieces)
+    assert "\n".join(pieces).count("print()") == 50
+
+
+def test_the_decks_of_45_minutes_hold_the_sections_that_the_teachers_page_names(notebook_path):
+    """Every lesson has one, shorter than the whole, or as long where the page says so."""
+    sections = slides.short_decks()[notebook_path.stem]
+    notebook = nbformat.read(notebook_path, as_version=4)
+    slides.shorten(notebook, sections)
+    headings = re.findall(r"^## (\d+)\.", "\n".join(cell.source for cell in notebook.cells), re.MULTILINE)
+    assert {int(number) for number in headings} == sections
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert text.startswith("# ") and "\n## What was learned" in text and "\n## Exercises" not in text
+    assert not any("exercise" in cell.metadata.get("tags", []) for cell in notebook.cells)

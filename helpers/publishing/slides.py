@@ -1,9 +1,10 @@
 """The notebooks as slides: ``python -m helpers.publishing.slides`` (``make slides``), in ``build/slides/``.
 
 Every notebook as it is stored. Where a notebook's own slide metadata say only "like the cell before", the slides are
-laid out here: one idea a slide. A text begins a slide; short code and its output stand below it. A figure has a slide
-of its own, without the code that drew it, and the words that describe it go to the speaker's notes (key S). Imports,
-set-up, answers and bare checks are left out.
+laid out here: one idea a slide. A text begins a slide; short code and its output stand below it. Where the text asks,
+the output appears one step later. A figure has a slide of its own, under the title of its section and without the code
+that drew it, and the words that describe it go to the speaker's notes (key S). Imports, set-up, solutions and bare
+checks are left out. ``--short`` makes the decks of 45 minutes that ``notebooks/TEACHING.md`` describes.
 
 The slides fetch reveal.js from its public address. For a room without a network, fetch it before (``npm pack
 reveal.js@4.0.2``, unpack it), and ``python -m helpers.publishing.slides --reveal package`` puts a copy beside them.
@@ -25,8 +26,9 @@ from helpers.records import REPOSITORY
 
 REVEAL = "https://unpkg.com/reveal.js@4.0.2"
 TEMPLATES = REPOSITORY / "helpers" / "publishing" / "templates"
-LINES = 22  # of a slide
-COLUMNS = 90  # of a line of text
+LINES = 19  # of a slide, at a size that is read from the back row
+COLUMNS, COLUMNS_OF_CODE = 90, 78  # of a line
+SHORT = re.compile(r"^## (\w+): .*?\*\*In 45 minutes\.\*\* Sections ([\d, to]+)\.", re.MULTILINE | re.DOTALL)
 
 
 def height(cell):
@@ -35,7 +37,13 @@ def height(cell):
     if cell.cell_type == "markdown":
         return sum(1 if not line else -(-len(line) // COLUMNS) * (2 if line.startswith("#") else 1) for line in lines)
     hidden = cell.metadata.get("transient", {}).get("remove_source")
-    return (0 if hidden else len(lines)) + sum(text_of(output).count("\n") + 1 for output in cell.outputs)
+    shown = [] if hidden else lines
+    return lines_of(shown) + sum(lines_of(text_of(output).splitlines()) + 1 for output in cell.outputs)
+
+
+def lines_of(code):
+    """Return how many lines of a slide these lines of code or of output take: long ones are wrapped."""
+    return sum(max(1, -(-len(line) // COLUMNS_OF_CODE)) for line in code)
 
 
 def text_of(output):
@@ -72,7 +80,28 @@ def shortened(cell):
     for output in cell.get("outputs", []):
         lines = output.get("text", "").splitlines()
         if len(lines) > LINES:
-            output.text = "\n".join([*lines[:9], f"    … {len(lines) - 18} more lines …", *lines[-9:]]) + "\n"
+            output.text = "\n".join([*lines[:8], f"    … {len(lines) - 16} more lines …", *lines[-8:]]) + "\n"
+
+
+def in_pieces(source):
+    """Return code as pieces that fit on a slide each, parted where a statement begins, or else within a long one."""
+    try:
+        begins = {
+            min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
+            for node in ast.parse(source).body
+        }
+    except SyntaxError:  # IPython's own syntax
+        begins = set()
+    lines, pieces = source.splitlines(), [[]]
+    for number, line in enumerate(lines):
+        following = min(
+            (b for b in begins if b > number), default=len(lines)
+        )  # the end of the statement that begins here
+        ends = number in begins and lines_of(pieces[-1] + lines[number:following]) > LINES
+        if pieces[-1] and (ends or lines_of([*pieces[-1], line]) > LINES):
+            pieces.append([])
+        pieces[-1].append(line)
+    return ["\n".join(piece).strip("\n") for piece in pieces]
 
 
 def parts(cell):
@@ -90,10 +119,17 @@ def parts(cell):
     without_code.metadata["transient"] = {"remove_source": True}
     if is_figure(cell) or not cell.source:
         return [without_code]
-    if cell.outputs and height(cell) > LINES:
-        cell.outputs = []
-        return [cell, without_code]
-    return [cell]
+    if not cell.outputs:
+        without_code = None
+    cell.outputs = []
+    first, *more = in_pieces(cell.source)
+    cell.source = first
+    pieces = [cell]
+    for number, source in enumerate(more):
+        piece = copy.deepcopy(cell)
+        piece.update(source=source, id=f"{cell.id}-{number}")
+        pieces.append(piece)
+    return [*pieces, without_code] if without_code else pieces
 
 
 def notes_of(cell):
@@ -107,31 +143,70 @@ def notes_of(cell):
 def lay_out(notebook):
     """Give each cell of ``notebook`` that matters its place: a slide for a section, one below it for each idea."""
     without_solutions(notebook)
-    laid, room = [], 0
+    laid, room, asked, section = [], 0, False, ""
     for original in filter(matters, notebook.cells):
         if note := notes_of(original):
             laid.append(note)
         own = original.metadata.get("slideshow", {}).get("slide_type", "-")
         for cell in parts(original):
+            answer = cell.cell_type == "code" and bool(cell.outputs)
             if re.match(r"##? ", cell.source) or not laid:
-                kind = "slide"
+                kind, section = "slide", re.sub(r"^#+ ", "", cell.source.split("\n")[0])
             elif own in ("fragment", "notes"):
                 kind = own
             elif cell.cell_type == "markdown" or is_figure(cell) or height(cell) > room:
                 kind = "subslide"
             else:
+                kind = "fragment" if answer and asked else "-"
+            if is_figure(cell) and kind == "subslide":
+                laid.append(nbformat.v4.new_markdown_cell(f"### {section}", metadata=_place("subslide")))
                 kind = "-"
             if kind in ("slide", "subslide"):
                 room = LINES
             room = 0 if is_figure(cell) else room - height(cell)
             cell.metadata["slideshow"] = {"slide_type": kind}
             laid.append(cell)
+            asked = "?" in cell.source if cell.cell_type == "markdown" else asked and not answer
     notebook.cells = laid
 
 
-def write_slides(path, folder, reveal=REVEAL):
-    """Write the notebook at ``path`` as ``folder/NAME.slides.html``; ``reveal`` is the address of reveal.js."""
+def _place(kind):
+    return {"slideshow": {"slide_type": kind}}
+
+
+def short_decks():
+    """Return ``{name of a notebook: the numbers of its sections}`` that TEACHING.md keeps when there are 45 minutes."""
+    text = (REPOSITORY / "notebooks" / "TEACHING.md").read_text(encoding="utf-8")
+    decks = {}
+    for name, numbers in SHORT.findall(text):
+        bounds = [[int(number) for number in part.split(" to ")] for part in numbers.split(", ")]
+        decks[name] = {number for low, *high in bounds for number in range(low, (high or [low])[0] + 1)}
+    return decks
+
+
+def shorten(notebook, sections):
+    """Leave out of ``notebook`` the numbered sections that are not among ``sections``, and the exercises."""
+    keep = True
+    for cell in notebook.cells:
+        texts = (
+            re.split(r"^(?=## )", cell.source, flags=re.MULTILINE) if cell.cell_type == "markdown" else [cell.source]
+        )
+        cell.source = ""
+        for text in texts:
+            if cell.cell_type == "markdown" and (found := re.match(r"## (?:(\d+)\.)?(Exercises)?", text)):
+                keep = int(found[1]) in sections if found[1] else not found[2]
+            cell.source += text if keep else ""
+    notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+
+
+def write_slides(path, folder, reveal=REVEAL, sections=None):
+    """Write the notebook at ``path`` as ``folder/NAME.slides.html``; ``reveal`` is the address of reveal.js.
+
+    With ``sections``, a set of numbers, the deck holds only those of the notebook.
+    """
     notebook = nbformat.read(path, as_version=4)
+    if sections is not None:
+        shorten(notebook, sections)
     title = title_of(notebook, path)
     describe_figures(notebook)
     drop_widgets(notebook)
@@ -154,6 +229,7 @@ def main(arguments=None):
     name = "python -m helpers.publishing.slides"
     parser = argparse.ArgumentParser(prog=name, description="Make slides of the notebooks.")
     parser.add_argument("--reveal", metavar="FOLDER", help="reveal.js, unpacked: the slides then need no network")
+    parser.add_argument("--short", action="store_true", help="for 45 minutes: the sections that TEACHING.md keeps")
     options = parser.parse_args(arguments)
     folder, reveal = REPOSITORY / "build" / "slides", REVEAL
     if options.reveal:
@@ -161,8 +237,9 @@ def main(arguments=None):
             shutil.copytree(Path(options.reveal) / part, folder / "reveal.js" / part, dirs_exist_ok=True)
         reveal = "reveal.js"
     paths = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+    decks = short_decks() if options.short else {}
     for path in paths:
-        write_slides(path, folder, reveal)
+        write_slides(path, folder, reveal, decks.get(path.stem))
     print(f"The slides of {len(paths)} notebooks are in {folder}: open one in a browser; S opens the speaker's notes.")
 
 
