@@ -1,6 +1,7 @@
-"""The student version: no solution is left, and nothing else is gone."""
+"""The student version: no solution is left, nothing to be guessed is shown, and nothing else is gone."""
 
 import nbformat
+import pytest
 from conftest import NOTEBOOKS
 
 from helpers.publishing.student import make_student_version
@@ -24,6 +25,27 @@ def test_text_beside_a_solution_stays(course, tmp_path):
 
     make_student_version([course(change)], tmp_path)
     assert nbformat.read(tmp_path / "01_first.ipynb", as_version=4).cells[9].source == "Before.\n\nAfter."
+
+
+@pytest.mark.parametrize(
+    ("asks", "shown"), [("Bet now: how many?", 0), ("**Predict** it.", 0), ("It is a better one.", 1)]
+)
+def test_what_is_to_be_guessed_is_not_shown(course, tmp_path, asks, shown):
+    def change(notebook):
+        notebook.cells[3].source += f" {asks}"
+
+    make_student_version([course(change)], tmp_path)
+    cells = nbformat.read(tmp_path / "01_first.ipynb", as_version=4).cells
+    assert len(cells[4].outputs) == len(cells[5].outputs) == shown and cells[1].outputs
+
+
+def test_lessons_that_ask_for_a_guess_do_not_show_what_it_is(tmp_path):
+    make_student_version(NOTEBOOKS, tmp_path)
+    hidden = 0
+    for path in NOTEBOOKS:
+        before, after = (nbformat.read(place / path.name, as_version=4).cells for place in (path.parent, tmp_path))
+        hidden += sum(bool(cell.get("outputs")) for cell in before) - sum(bool(cell.get("outputs")) for cell in after)
+    assert hidden >= 8
 
 
 def test_each_exercise_of_the_course_loses_its_solution_and_keeps_its_check(tmp_path):

@@ -1,7 +1,7 @@
 """The notebooks without their solutions: ``python -m helpers.publishing.student`` (``make student``).
 
-In ``build/student/``: the same notebooks, but for the folded solutions. The exercises, the cells that check an answer
-and the stored outputs stay.
+In ``build/student/``: the same notebooks, but for the folded solutions, and the outputs below a text that asks for a
+guess first. The exercises, the cells that check an answer and the other outputs stay.
 """
 
 import re
@@ -10,6 +10,7 @@ import nbformat
 
 from helpers.records import REPOSITORY
 
+GUESS_FIRST = re.compile(r"\b[Bb]et\b|\bGuess\b|\bPredict\b|[Ww]rite down (your|a) guess")
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>.*?</details>\s*", re.DOTALL)
 
 
@@ -24,13 +25,26 @@ def without_solutions(notebook):
     return removed
 
 
+def without_what_is_guessed(notebook):
+    """Clear the outputs of ``notebook`` between a text that asks for a guess and the next text; return their number."""
+    asked, cleared = False, 0
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            asked = bool(GUESS_FIRST.search(cell.source))
+        elif asked:
+            cleared += len(cell.outputs)
+            cell.outputs, cell.execution_count = [], None
+    return cleared
+
+
 def make_student_version(paths, folder):
-    """Write the notebooks at ``paths`` without solutions to ``folder``; return ``{name: solutions removed}``."""
+    """Write the notebooks at ``paths`` as students get them to ``folder``; return ``{name: solutions removed}``."""
     folder.mkdir(parents=True, exist_ok=True)
     removed = {}
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
         removed[path.name] = without_solutions(notebook)
+        without_what_is_guessed(notebook)
         nbformat.write(notebook, folder / path.name)
     return removed
 
