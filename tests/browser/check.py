@@ -20,6 +20,7 @@ import nbformat
 import pytest
 
 from helpers.cost import conv_cost
+from helpers.publishing import pages, site
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -78,6 +79,24 @@ def test_axe_finds_no_fault(browser, mode):
             page.wait_for_timeout(300)  # colours fade in
             faults += [f"{name}: {fault['id']}" for fault in axe.run(page).response["violations"]]
     assert not faults, faults
+
+
+def test_axe_finds_no_fault_in_a_traceback(browser, tmp_path):
+    """A page of ``make run`` on which a cell has failed: an error as a kernel colours it."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Broken")])
+    notebook.cells.append(nbformat.v4.new_code_cell("1 / 0  # fails"))
+    path = tmp_path / "01_broken.ipynb"
+    nbformat.write(notebook, path)
+    executed, failure = pages.execute(path)
+    assert "ZeroDivisionError" in failure
+    site.make_book({"01_broken": executed}, tmp_path / "book")
+    for mode in ("light", "dark"):
+        with opened(browser, mode=mode) as page:
+            page.goto((tmp_path / "book" / "01_broken.html").as_uri())
+            page.wait_for_timeout(300)
+            assert "ZeroDivisionError" in page.inner_text("article")
+            assert [fault["id"] for fault in axe.run(page).response["violations"]] == [], mode
 
 
 def test_the_way_from_lesson_to_lesson_and_the_search(browser):
