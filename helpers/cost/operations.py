@@ -15,9 +15,9 @@ from helpers.cost.table import conv_kind
 class Field(NamedTuple):
     """What each element of a tensor sees of the image; every entry is a pair (height, width)."""
 
-    size: tuple  # the pixels that reach one element
-    jump: tuple  # the pixels from one element to the next
-    positions: tuple  # how many elements lie side by side
+    size: tuple  #: the pixels that reach one element
+    jump: tuple  #: the pixels from one element to the next
+    positions: tuple  #: how many elements lie side by side
 
     def slide(self, kernel, stride, dilation, positions):
         """Return the field after a window of ``kernel`` taps, ``dilation`` apart, that moves by ``stride``."""

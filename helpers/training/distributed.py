@@ -36,9 +36,9 @@ TORCHRUN = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))  # what it tells 
 class World:
     """The processes that train together, seen from one of them."""
 
-    rank: int = 0  # which of the processes this is, from 0
-    size: int = 1  # how many there are, on all machines
-    local_rank: int = 0  # which of those on this machine, and so which of its GPUs
+    rank: int = 0  #: which of the processes this is, from 0
+    size: int = 1  #: how many there are, on all machines
+    local_rank: int = 0  #: which of those on this machine, and so which of its GPUs
 
     @classmethod
     def join(cls, device):

@@ -85,10 +85,10 @@ def _bfloat16_pays():
 class Speed:
     """How to compute, which changes the time and, by rounding only, the result. ``Speed.best`` fits a device."""
 
-    precision: str = "float32"  # float32, bfloat16 or float16, of the convolutions; weights are always float32
-    compile: bool = False  # torch.compile: the network's layers fused, at the price of some seconds at the start
-    channels_last: bool = True  # the channels of a pixel side by side in memory
-    workers: int = 0  # processes that augment
+    precision: str = "float32"  #: float32, bfloat16 or float16, of the convolutions; weights are always float32
+    compile: bool = False  #: torch.compile: the network's layers fused, at the price of some seconds at the start
+    channels_last: bool = True  #: the channels of a pixel side by side in memory
+    workers: int = 0  #: processes that augment
 
     @classmethod
     def best(cls, device, compile=True):

@@ -9,18 +9,18 @@ import torch
 class Recipe:
     """Everything that decides the weights that a run ends with, the data and the machine apart."""
 
-    network: str = "session_net"  # a name in helpers.networks.NETWORKS
-    epochs: int = 62
-    batch_size: int = 128  # images
-    optimizer: str = "SGD"  # a name in OPTIMIZERS
-    lr: float = 0.1  # the highest learning rate of the OneCycle schedule
-    warmup: float = 0.2  # share of the run in which the learning rate rises
-    momentum: float = 0.9  # Nesterov's, of SGD; the first beta of AdamW
-    weight_decay: float = 5e-4
-    augment: str = "gentle"  # a name in helpers.augment.PIPELINES
-    ema: float = 0.0  # decay a step of the exponential moving average of the weights; 0: none
-    teacher: str | None = None  # a finished run whose network's answers are learned beside the labels
-    seed: int = 0
+    network: str = "session_net"  #: a name in helpers.networks.NETWORKS
+    epochs: int = 62  #: how often every training image is seen
+    batch_size: int = 128  #: images
+    optimizer: str = "SGD"  #: a name in OPTIMIZERS
+    lr: float = 0.1  #: the highest learning rate of the OneCycle schedule
+    warmup: float = 0.2  #: share of the run in which the learning rate rises
+    momentum: float = 0.9  #: Nesterov's, of SGD; the first beta of AdamW
+    weight_decay: float = 5e-4  #: pull of the weights towards zero
+    augment: str = "gentle"  #: a name in helpers.augment.PIPELINES
+    ema: float = 0.0  #: decay a step of the exponential moving average of the weights; 0: none
+    teacher: str | None = None  #: a finished run whose network's answers are learned beside the labels
+    seed: int = 0  #: decides initial weights, order and augmentation
 
     def __post_init__(self):
         if self.epochs < 1 or self.batch_size < 1:
