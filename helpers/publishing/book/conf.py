@@ -7,6 +7,7 @@ author = "the authors of the course"
 language = "en"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_copybutton"]
 nb_execution_mode = "off"  # what is stored is shown
+nb_merge_streams = True  # what a cell prints comes in pieces
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True  # as they are written: their values name this machine's folders
