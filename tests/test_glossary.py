@@ -6,6 +6,8 @@ import nbformat
 import pytest
 from conftest import NOTEBOOKS
 
+from helpers.publishing.site import sections_of
+
 FOLDER = NOTEBOOKS[0].parent
 GLOSSARY = (FOLDER / "GLOSSARY.md").read_text(encoding="utf-8")
 TERMS = re.findall(r"^\| (.+?) \| (.+) \| (\d\d), section (\d+) \|$", GLOSSARY, re.MULTILINE)
@@ -17,8 +19,8 @@ def section(notebook, number):
     """Return all that stands in a section of a notebook, texts and code, in small letters."""
     (path,) = FOLDER.glob(f"{notebook}_*.ipynb")
     text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
-    found = re.search(rf"^## {number}\. .*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    return found[0].lower() if found else ""
+    found = [title + body for title, body in sections_of(text).items() if title.startswith(f"{number}. ")]
+    return "".join(found).lower()
 
 
 def test_terms_are_in_the_order_of_the_alphabet_each_once():

@@ -18,10 +18,6 @@ LONG = 300  # lines
 SILENT = ("__init__.py", "conf.py")  # fronts, and what Sphinx reads
 
 
-def path_of(module):
-    return HELPERS / f"{module.replace('.', '/')}.py"
-
-
 def imported(source):
     """Return the modules and packages of ``helpers`` that ``source`` imports, anywhere in it, as "data.reading"."""
     found = set()
@@ -55,7 +51,7 @@ def test_every_module_is_on_the_map():
 @pytest.mark.parametrize("module", MAP)
 def test_a_module_imports_what_the_map_says_and_only_from_above(module):
     _, _, imports = MAP[module]
-    assert sorted(imported(path_of(module).read_text(encoding="utf-8"))) == imports
+    assert sorted(imported(place(f"helpers.{module}").read_text(encoding="utf-8"))) == imports
     above = list(MAP)[: list(MAP).index(module)]
     assert all(inner in above for name in imports for inner in opened(name))
 
@@ -63,7 +59,7 @@ def test_a_module_imports_what_the_map_says_and_only_from_above(module):
 @pytest.mark.parametrize("module", MAP)
 def test_the_docstring_names_the_notebook_that_shows_it(module):
     _, notebook, _ = MAP[module]
-    said = ast.get_docstring(ast.parse(path_of(module).read_text(encoding="utf-8")))
+    said = ast.get_docstring(ast.parse(place(f"helpers.{module}").read_text(encoding="utf-8")))
     if notebook not in ("none", "all"):
         assert re.search(rf"notebooks? [^.]*\b{notebook}\b", said, re.IGNORECASE), f"no notebook {notebook} in: {said}"
 
@@ -88,7 +84,7 @@ def test_notebooks_and_command_lines_import_the_whole_house_but_publishing():
 
 @pytest.mark.parametrize("module", MAP)
 def test_a_module_is_read_in_one_sitting(module):
-    assert len(path_of(module).read_text(encoding="utf-8").splitlines()) <= LONG
+    assert len(place(f"helpers.{module}").read_text(encoding="utf-8").splitlines()) <= LONG
 
 
 def test_networks_and_costs_come_without_figures_and_augmentation():

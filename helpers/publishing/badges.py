@@ -27,6 +27,7 @@ from helpers.colab import set_up
 
 FULL, DATA = set_up(MODE)"""
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
+ANY_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)")
 BADGE_IN_README = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*?([^/)]+\.ipynb)\)")
 
 
@@ -66,7 +67,7 @@ def write_badges(folder=REPOSITORY / "notebooks", readme=REPOSITORY / "README.md
         for cell in notebook["cells"]:
             source = "".join(cell["source"])
             if cell["cell_type"] == "markdown":
-                source = re.sub(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)", badge(path.name), source)
+                source = ANY_BADGE.sub(badge(path.name), source)
             elif "set-up" in cell["metadata"].get("tags", []):
                 source = set_up_cell()
             else:  # notebook 05 has no helper to ask

@@ -18,12 +18,11 @@ from pathlib import Path
 
 import nbformat
 
-from helpers.publishing.badges import address, is_placeholder
+from helpers.publishing.badges import ANY_BADGE, address, is_placeholder
 from helpers.records import REPOSITORY
 
 BOOK = REPOSITORY / "helpers" / "publishing" / "book"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)\s*")
 ALT = re.compile(r"\*In the picture:\s*(.+?)\*(?:\n\n|$)", re.DOTALL)
 OUTLINE = re.compile(r"^Outline: .*?(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 WITH_SLIDERS = ("02_convolutions", "03_cost")  # lessons that the explorer goes with
@@ -107,7 +106,7 @@ def links_of_the_book(text, base="notebooks"):
             return f"{mark}[{words}]({PAGES.get(file, file.removeprefix('notebooks/'))}{anchor})"
         return words if is_placeholder() else f"[{words}]({address()}/blob/main/{file})"
 
-    return LINK.sub(lead, BADGE.sub("", text))
+    return LINK.sub(lead, re.sub(rf"{ANY_BADGE.pattern}\s*", "", text))
 
 
 def prepare(notebook):
@@ -115,8 +114,8 @@ def prepare(notebook):
     notebook = nbformat.from_dict(notebook)
     notebook.metadata.setdefault("language_info", {"name": "python", "pygments_lexer": "ipython3"})
     drop_widgets(notebook)
-    dress_figures(notebook)
     fold(notebook)
+    dress_figures(notebook)  # last: it adds to what a fold says of a cell
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = links_of_the_book(OUTLINE.sub("", cell.source))

@@ -13,6 +13,7 @@ reveal.js@4.0.2``, unpack it), and ``python -m helpers.publishing.slides --revea
 import argparse
 import ast
 import copy
+import itertools
 import re
 import shutil
 from pathlib import Path
@@ -86,28 +87,25 @@ def shortened(cell):
 def in_pieces(source):
     """Return code as pieces that fit on a slide each, parted where a statement begins, or else within a long one."""
     try:
-        begins = {
-            min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
-            for node in ast.parse(source).body
-        }
+        nodes = ast.parse(source).body[1:]
     except SyntaxError:  # IPython's own syntax
-        begins = set()
+        nodes = []
+    begins = [min(part.lineno for part in (node, *getattr(node, "decorator_list", []))) - 1 for node in nodes]
     lines, pieces = source.splitlines(), [[]]
-    for number, line in enumerate(lines):
-        following = min(
-            (b for b in begins if b > number), default=len(lines)
-        )  # the end of the statement that begins here
-        ends = number in begins and lines_of(pieces[-1] + lines[number:following]) > LINES
-        if pieces[-1] and (ends or lines_of([*pieces[-1], line]) > LINES):
+    for begin, end in itertools.pairwise([0, *begins, len(lines)]):
+        if pieces[-1] and lines_of(pieces[-1] + lines[begin:end]) > LINES:
             pieces.append([])
-        pieces[-1].append(line)
+        for line in lines[begin:end]:
+            if pieces[-1] and lines_of([*pieces[-1], line]) > LINES:
+                pieces.append([])
+            pieces[-1].append(line)
     return ["\n".join(piece).strip("\n") for piece in pieces]
 
 
 def parts(cell):
     """Return the cell as those cells that stand on slides.
 
-    A text is parted before its headings; a figure goes without its code; long code stands before its output.
+    A text is parted before its headings; a figure goes without its code; code stands before its output, in pieces.
     """
     if cell.cell_type == "markdown":
         texts = re.split(r"^(?=#+ )", ALT.sub("", cell.source), flags=re.MULTILINE)
@@ -119,25 +117,22 @@ def parts(cell):
     without_code.metadata["transient"] = {"remove_source": True}
     if is_figure(cell) or not cell.source:
         return [without_code]
-    if not cell.outputs:
-        without_code = None
-    cell.outputs = []
-    first, *more = in_pieces(cell.source)
-    cell.source = first
-    pieces = [cell]
-    for number, source in enumerate(more):
-        piece = copy.deepcopy(cell)
-        piece.update(source=source, id=f"{cell.id}-{number}")
-        pieces.append(piece)
-    return [*pieces, without_code] if without_code else pieces
+    pieces = []
+    for number, source in enumerate(in_pieces(cell.source)):
+        pieces.append(copy.deepcopy(cell))
+        pieces[-1].update(source=source, outputs=[], id=f"{cell.id}-{number}")
+    return [*pieces, without_code] if cell.outputs else pieces
+
+
+def text_cell(source, kind):
+    """Return a new text that has its place on the slides already."""
+    return nbformat.v4.new_markdown_cell(source, metadata={"slideshow": {"slide_type": kind}})
 
 
 def notes_of(cell):
     """Return a cell of speaker's notes with what the text says of the figure before it, or None."""
     found = ALT.search(cell.source) if cell.cell_type == "markdown" else None
-    if not found:
-        return None
-    return nbformat.v4.new_markdown_cell(f"In the picture: {found[1]}", metadata={"slideshow": {"slide_type": "notes"}})
+    return text_cell(f"In the picture: {found[1]}", "notes") if found else None
 
 
 def lay_out(notebook):
@@ -159,7 +154,7 @@ def lay_out(notebook):
             else:
                 kind = "fragment" if answer and asked else "-"
             if is_figure(cell) and kind == "subslide":
-                laid.append(nbformat.v4.new_markdown_cell(f"### {section}", metadata=_place("subslide")))
+                laid.append(text_cell(f"### {section}", "subslide"))
                 kind = "-"
             if kind in ("slide", "subslide"):
                 room = LINES
@@ -168,10 +163,6 @@ def lay_out(notebook):
             laid.append(cell)
             asked = "?" in cell.source if cell.cell_type == "markdown" else asked and not answer
     notebook.cells = laid
-
-
-def _place(kind):
-    return {"slideshow": {"slide_type": kind}}
 
 
 def short_decks():
@@ -188,12 +179,12 @@ def shorten(notebook, sections):
     """Leave out of ``notebook`` the numbered sections that are not among ``sections``, and the exercises."""
     keep = True
     for cell in notebook.cells:
-        texts = (
-            re.split(r"^(?=## )", cell.source, flags=re.MULTILINE) if cell.cell_type == "markdown" else [cell.source]
-        )
-        cell.source = ""
+        if cell.cell_type != "markdown":
+            cell.source = cell.source if keep else ""
+            continue
+        texts, cell.source = re.split(r"^(?=## )", cell.source, flags=re.MULTILINE), ""
         for text in texts:
-            if cell.cell_type == "markdown" and (found := re.match(r"## (?:(\d+)\.)?(Exercises)?", text)):
+            if found := re.match(r"## (?:(\d+)\.)?(Exercises)?", text):
                 keep = int(found[1]) in sections if found[1] else not found[2]
             cell.source += text if keep else ""
     notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
@@ -225,7 +216,7 @@ def write_slides(path, folder, reveal=REVEAL, sections=None):
 
 
 def main(arguments=None):
-    """The command line: ``python -m helpers.publishing.slides [--reveal FOLDER]``."""
+    """The command line: ``python -m helpers.publishing.slides [--short] [--reveal FOLDER]``."""
     name = "python -m helpers.publishing.slides"
     parser = argparse.ArgumentParser(prog=name, description="Make slides of the notebooks.")
     parser.add_argument("--reveal", metavar="FOLDER", help="reveal.js, unpacked: the slides then need no network")

@@ -11,13 +11,11 @@ nb_merge_streams = True  # what a cell prints comes in pieces
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True  # as they are written: their values name this machine's folders
-copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["static"]
 html_css_files = ["book.css"]
-html_js_files = ["explorer.js"]
 html_show_sourcelink = False
 html_use_index = html_domain_indices = False  # the page of the helpers has all names
 html_sidebars = {"**": ["search-button-field", "sbt-sidebar-nav"]}  # the first page has the title: no logo

@@ -81,7 +81,6 @@ function show(form, result) {
 
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.querySelector("#explorer"), result = document.querySelector("#explorer-result");
-  if (!form) return;
   form.innerHTML = SLIDERS.map(([name, label, values, first]) =>
     `<label for="${name}">${label}</label>` +
     `<input type="range" id="${name}" name="${name}" min="0" max="${values.length - 1}" value="${values.indexOf(first)}">` +
