@@ -48,10 +48,17 @@ def set_up(choice="auto"):
         missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
         if missing:
             subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing], check=True)
+    draw_sharply()
     mode = notebook_mode(choice)
     print(f"Mode: {mode}{_why(mode, choice)}: {MODES[mode]}.")
     print("Another: choose it as MODE above and run all, or start Jupyter with NOTEBOOK_MODE=quick, full or train.")
     return mode != "quick", SAMPLE if mode == "quick" else None
+
+
+def draw_sharply():
+    """Let a notebook draw its figures in twice the resolution, for a projector and for a screen of small pixels."""
+    if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
+        shell.run_line_magic("config", "InlineBackend.figure_format = 'retina'")
 
 
 def _why(mode, choice):

@@ -23,7 +23,7 @@ FIGURES = {
 def test_a_figure_has_a_name_a_style_and_a_use(name):
     assert callable(getattr(plots, name))
     assert [ast.unparse(decorator) for decorator in FIGURES[name].decorator_list] == ["styled()"]
-    users = [*(REPOSITORY / "notebooks").glob("*.ipynb"), REPOSITORY / "helpers" / "own.py"]
+    users = [*(REPOSITORY / "notebooks").glob("*.ipynb"), REPOSITORY / "helpers" / "own_runs.py"]
     assert any(f"plots.{name}(" in path.read_text(encoding="utf-8") for path in users)
 
 

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from helpers.publishing import slides
+from helpers.publishing.site import WIDGET
 
 
 @pytest.fixture
@@ -72,6 +73,20 @@ def test_slides_fetch_reveal_and_nothing_else(course, tmp_path):
         "reveal.js/plugin/notes/notes.js",
     }
     assert "require(" not in text and "MathJax" not in text and 'href="02_second.slides.html"' in text
+
+
+def test_every_link_leads_to_a_deck(course):
+    def change(notebook):
+        notebook.cells[-1].source += " [03](03_cost.ipynb#macs), [teachers](TEACHING.md), [web](https://x.org/a.html)."
+        data = {WIDGET: {"model_id": "1"}}
+        notebook.cells[-2:-2] = [nbformat.v4.new_code_cell("0", outputs=[nbformat.v4.new_output("display_data", data)])]
+
+    path = course(change)
+    slides.write_slides(path, path.parent / "slides")
+    (deck,) = (path.parent / "slides").iterdir()
+    links = set(re.findall(r'<a [^>]*href="([^"#]*)', deck.read_text(encoding="utf-8")))
+    assert "03_cost.slides.html" in links and "https://x.org/a.html" in links
+    assert all(link.endswith(".slides.html") for link in links if "://" not in link)
 
 
 def test_an_answer_appears_a_step_after_its_question(course):

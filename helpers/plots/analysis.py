@@ -106,13 +106,13 @@ def effective_fields(maps, fields, titles):
 @styled()
 def robustness(curves):
     """Draw accuracy over the strength of each corruption: ``{name: (unit, strengths, {network: [percent, …]})}``."""
-    drawn, axes = figure(2, 3, size=(13, 7.6), sharey=True)
+    drawn, axes = figure(2, 3, size=(11.5, 7), sharey=True)
     looks = list(zip((BLUE, RED, GREY, GREEN, PURPLE), "os^Dv", ("-", "--", ":", "-.", "-"), strict=True))
     for axis, (name, (unit, strengths, accuracies)) in zip(axes.flat, curves.items(), strict=True):
         for (network, values), (colour, mark, line) in zip(accuracies.items(), looks, strict=False):
             axis.plot(range(len(strengths)), values, line, marker=mark, color=colour, markersize=8, label=network)
         axis.set_xticks(range(len(strengths)), strengths)
-        axis.set(title=name, xlabel=unit, ylim=(0, 100))
+        axis.set(title=name, xlabel=unit, xlim=(-0.3, len(strengths) - 0.7), ylim=(0, 100))
     for axis in axes[:, 0]:
         axis.set_ylabel("accuracy (%)")
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)

@@ -17,11 +17,19 @@ from pathlib import Path
 
 MODE = "auto"  # @param ["auto", "quick", "full", "train"]
 ADDRESS = "{address}"
-if "google.colab" in sys.modules and not Path("helpers").is_dir() and not Path("../helpers").is_dir():
-    !git clone --quiet --depth 1 {{ADDRESS}} course
+
+
+def course():
+    return next((p for p in (Path.cwd(), *Path.cwd().parents) if (p / "helpers/colab.py").is_file()), None)
+
+
+if "google.colab" in sys.modules and not course():
+    if not Path("course").is_dir():
+        !git clone --quiet --depth 1 {{ADDRESS}} course
     assert Path("course").is_dir(), f"No course at {{ADDRESS}}: write its address into pyproject.toml, run make badges"
     %cd -q course/notebooks
-sys.path.insert(0, str(next(p for p in (Path.cwd(), *Path.cwd().parents) if (p / "helpers").is_dir())))
+assert course(), f"The course's helpers are not here. To clone it: git clone {{ADDRESS}}; start this notebook in there"
+sys.path.insert(0, str(course()))
 
 from helpers.colab import set_up
 

@@ -26,6 +26,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 ALT = re.compile(r"\*In the picture:\s*(.+?)\*(?:\n\n|$)", re.DOTALL)
 OUTLINE = re.compile(r"^Outline: .*?(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 WITH_SLIDERS = ("02_convolutions", "03_cost")  # lessons that the explorer goes with
+WIDE = 600  # pixels; a phone shows such a figure at that width, and scrolls it
 LONG = 25  # lines of printed output; more are folded
 # To a file, not to another host or within the page; its words may hold another pair of brackets.
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?!\w+:|#)([^()\s#]+)((?:#[^()\s]*)?)\)")
@@ -89,6 +90,7 @@ def dress_figures(notebook):
                 (stored,) = struct.unpack(">I", base64.b64decode(output.data["image/png"][:64])[16:20])
                 width = output.metadata.get("image/png", {}).get("width", stored)  # half of it, in twice the resolution
                 image = {"alt": output.metadata.get("alt", "a figure"), "width": f"{width}px"}
+                image |= {"classes": "wide"} if width > WIDE else {}
                 cell.metadata["mystnb"] = cell.metadata.get("mystnb", {}) | {"image": image}
 
 

@@ -29,6 +29,7 @@ REVEAL = "https://unpkg.com/reveal.js@4.0.2"
 TEMPLATES = REPOSITORY / "helpers" / "publishing" / "templates"
 LINES = 19  # of a slide, at a size that is read from the back row
 COLUMNS, COLUMNS_OF_CODE = 90, 78  # of a line
+PAGE_OF_THE_BOOK = re.compile(r"\[([^\[\]]*)\]\([\w-]+\.(?:md|html)(?:#[^()]*)?\)")
 SHORT = re.compile(r"^## (\w+): .*?\*\*In 45 minutes\.\*\* Sections ([\d, to]+)\.", re.MULTILINE | re.DOTALL)
 
 
@@ -190,6 +191,17 @@ def shorten(notebook, sections):
     notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
 
 
+def lead_to_slides(notebook):
+    """Turn links to lessons into links to their decks; of a link to a page of the book only the words are left."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            source = PAGE_OF_THE_BOOK.sub(r"\1", links_of_the_book(cell.source))
+            cell.source = re.sub(r"\.ipynb(#[^()]*)?\)", ".slides.html)", source)
+        for output in cell.get("outputs", []):
+            if "text/markdown" in output.get("data", {}):
+                output.data["text/markdown"] = PAGE_OF_THE_BOOK.sub(r"\1", output.data["text/markdown"])
+
+
 def write_slides(path, folder, reveal=REVEAL, sections=None):
     """Write the notebook at ``path`` as ``folder/NAME.slides.html``; ``reveal`` is the address of reveal.js.
 
@@ -202,9 +214,7 @@ def write_slides(path, folder, reveal=REVEAL, sections=None):
     describe_figures(notebook)
     drop_widgets(notebook)
     lay_out(notebook)
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = links_of_the_book(cell.source).replace(".ipynb)", ".slides.html)")
+    lead_to_slides(notebook)
     notebook.metadata["title"] = title
     exporter = SlidesExporter(
         template_file="lesson_slides.html.j2", extra_template_paths=[str(TEMPLATES)], reveal_url_prefix=reveal

@@ -147,6 +147,14 @@ def test_the_explorer_counts_as_conv_cost_does(browser):
         assert 50 < refused < 350
 
 
+def test_on_a_phone_a_wide_figure_keeps_a_width_at_which_its_letters_are_read(browser):
+    with opened(browser, WIDTHS["phone"]) as page:
+        page.goto((SITE / "05_no_augmentation.html").as_uri())
+        box = page.locator("img.wide").last.bounding_box()
+        assert box["width"] == 600 and 200 < box["height"] < 300  # 12 inches by less than 5
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS["phone"]
+
+
 def test_a_tap_on_a_figure_opens_it_and_on_paper_code_wraps(browser):
     with opened(browser, WIDTHS["phone"]) as page:
         page.goto((SITE / "03_cost.html").as_uri())

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import torch
 
-from helpers import own, training
+from helpers import own_runs, training
 from helpers.data import SAMPLE
 from helpers.networks import load_pretrained
 from helpers.publishing.pages import Client
@@ -44,20 +44,20 @@ def with_correct(correct):
 
 @pytest.mark.usefixtures("sample_for_the_whole")
 def test_train_mode_trains_once_live_and_with_the_time_left(tmp_path, capfd):
-    record = own.own_run(RECIPE, "train", runs=tmp_path)
+    record = own_runs.own_run(RECIPE, "train", runs=tmp_path)
     shown = capfd.readouterr()
     assert "EPOCH:  1/2" in shown.out and " s left" in shown.out and "EPOCH:  2/2" in shown.out
     assert "epoch 1/2" in shown.err and "batch/s" in shown.err  # the bar
     assert record == read_record(NAME, tmp_path) and record["recipe"]["epochs"] == 2
     assert load_pretrained(NAME, tmp_path)(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
     for mode in ("train", "full"):
-        assert own.own_run(RECIPE, mode, runs=tmp_path) == record
+        assert own_runs.own_run(RECIPE, mode, runs=tmp_path) == record
         assert "EPOCH" not in (said := capfd.readouterr().out) and f"Your run, runs/{NAME}: 2 epochs" in said
 
 
 @pytest.mark.usefixtures("sample_for_the_whole")
 def test_a_run_that_was_cut_off_goes_on(tmp_path, capsys, monkeypatch):
-    whole = own.own_run(RECIPE, "train", runs=tmp_path / "whole")
+    whole = own_runs.own_run(RECIPE, "train", runs=tmp_path / "whole")
     line = command.progress_line
 
     def pulled_plug(row, epochs):
@@ -66,9 +66,9 @@ def test_a_run_that_was_cut_off_goes_on(tmp_path, capsys, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(command, "progress_line", pulled_plug)
-        own.own_run(RECIPE, "train", runs=tmp_path)
+        own_runs.own_run(RECIPE, "train", runs=tmp_path)
     capsys.readouterr()
-    record = own.own_run(RECIPE, "train", runs=tmp_path)
+    record = own_runs.own_run(RECIPE, "train", runs=tmp_path)
     assert "EPOCH:  1/2" not in capsys.readouterr().out
     states = [torch.load(run / NAME / "weights.pt", weights_only=True) for run in (tmp_path, tmp_path / "whole")]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
@@ -77,10 +77,10 @@ def test_a_run_that_was_cut_off_goes_on(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.usefixtures("sample_for_the_whole")
 def test_other_modes_train_nothing_to_keep_and_say_how(tmp_path, capsys):
-    assert own.own_run(RECIPE, "full", runs=tmp_path) is None
+    assert own_runs.own_run(RECIPE, "full", runs=tmp_path) is None
     said = capsys.readouterr().out
-    assert "choose train as MODE" in said and own.command(RECIPE) in said and "EPOCH" not in said
-    assert own.own_run(RECIPE, "quick", runs=tmp_path, sample_epochs=1) is None
+    assert "choose train as MODE" in said and own_runs.command(RECIPE) in said and "EPOCH" not in said
+    assert own_runs.own_run(RECIPE, "quick", runs=tmp_path, sample_epochs=1) is None
     assert "EPOCH:  1/1" in capsys.readouterr().out and not list(tmp_path.iterdir())
 
 
@@ -88,7 +88,7 @@ def test_other_modes_train_nothing_to_keep_and_say_how(tmp_path, capsys):
     "recipe", [RECIPE, Recipe(), Recipe("better_net", 42, lr=0.005, optimizer="AdamW", ema=0.998, teacher="better_62")]
 )
 def test_the_command_trains_that_recipe_under_that_name(recipe):
-    options = vars(command.parse(own.command(recipe).split()[3:]))
+    options = vars(command.parse(own_runs.command(recipe).split()[3:]))
     assert Recipe(**{name: options[name] for name in vars(recipe)}) == recipe and options["name"] is None
 
 
@@ -105,7 +105,7 @@ def test_a_damaged_run_or_one_of_another_network_is_named_and_left_alone(tmp_pat
     ):
         path.write_text(text, encoding="utf-8")
         for mode in ("full", "train"):  # nothing is trained over it
-            assert own.own_run(RECIPE, mode, runs=tmp_path) is None
+            assert own_runs.own_run(RECIPE, mode, runs=tmp_path) is None
             said = capsys.readouterr().out
             assert complaint in said and str(tmp_path / NAME) in said and "EPOCH" not in said
         assert path.read_text(encoding="utf-8") == text
@@ -114,7 +114,7 @@ def test_a_damaged_run_or_one_of_another_network_is_named_and_left_alone(tmp_pat
 def test_chance_is_the_scatter_of_two_runs_and_of_two_sets_of_images():
     reference = own_record(test=with_correct(8791))
     by_hand = 2 * (2 * 0.25**2 + 2 * 87.91 * (100 - 87.91) / 10_000) ** 0.5
-    assert own.chance(reference, reference) == pytest.approx(by_hand) == pytest.approx(1.16, abs=0.01)
+    assert own_runs.chance(reference, reference) == pytest.approx(by_hand) == pytest.approx(1.16, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_chance_is_the_scatter_of_two_runs_and_of_two_sets_of_images():
     ],
 )
 def test_the_verdict_is_computed(changes, said):
-    assert said in own.verdict(read_record("session_62"), own_record(**changes))
+    assert said in own_runs.verdict(read_record("session_62"), own_record(**changes))
 
 
 def test_a_run_that_did_the_same_has_nothing_but_chance_against_it():
     for changes in ({}, {"recipe": {"seed": 7}}, {"data": {"source": "official archive"}}):
-        text = own.verdict(read_record("session_62"), own_record(**changes))
+        text = own_runs.verdict(read_record("session_62"), own_record(**changes))
         assert "did not do the same" not in text and "went wrong" not in text
 
 
@@ -141,7 +141,7 @@ def test_both_runs_are_drawn_and_printed_side_by_side(capsys):
     reference, mine = read_record("session_62"), own_record(test=with_correct(8700))
     mine["history"] = [row | {"test_accuracy": row["test_accuracy"] - 1} for row in mine["history"][:30]]
     mine["test"]["class_accuracy"] = {name: value - 2 for name, value in mine["test"]["class_accuracy"].items()}
-    drawn = own.beside(reference, mine)
+    drawn = own_runs.beside(reference, mine)
     curves, classes = drawn.axes
     assert [line.get_label() for line in curves.lines] == ["session_62", "your run"]
     assert list(curves.lines[0].get_ydata()) == [row["test_accuracy"] for row in reference["history"]]
@@ -150,7 +150,7 @@ def test_both_runs_are_drawn_and_printed_side_by_side(capsys):
     assert list(classes.lines[1].get_xdata()) == list(mine["test"]["class_accuracy"].values())
     said = capsys.readouterr().out
     assert "87.91" in said and "87.00" in said and "cat %" in said and "0.91 points below" in said
-    assert own.beside(reference, None) is None and "No run of your own yet" in capsys.readouterr().out
+    assert own_runs.beside(reference, None) is None and "No run of your own yet" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
