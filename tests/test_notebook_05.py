@@ -15,6 +15,7 @@ import shutil
 import tarfile
 import threading
 import time
+from unittest.mock import Mock
 
 import nbformat
 import numpy as np
@@ -41,14 +42,20 @@ def execute(space, mark, old="", new=""):
     """Execute in ``space`` the one cell that holds ``mark``, ``old`` replaced by ``new`` in it."""
     (source,) = [cell.source for cell in CELLS if mark in cell.source]
     assert old in source
-    exec(compile(TransformerManager().transform_cell(source.replace(old, new)), mark, "exec"), space)
+    run(source.replace(old, new), mark, space)
+
+
+def run(source, name, space):
+    """Execute the ``source`` of a cell in ``space``; its magics do nothing."""
+    space.setdefault("get_ipython", Mock)
+    exec(compile(TransformerManager().transform_cell(source), name, "exec"), space)
 
 
 def execute_before(space, mark):
     """Execute in ``space`` every cell before the one that holds ``mark``, the set-up cell apart."""
     end = next(i for i, cell in enumerate(CELLS) if mark in cell.source)
     for cell in CELLS[1:end]:
-        exec(compile(cell.source, cell.source.splitlines()[0], "exec"), space)
+        run(cell.source, cell.source.splitlines()[0], space)
 
 
 def nothing_is_left(bars):
@@ -558,7 +565,7 @@ def test_whatever_the_own_run_reached_nothing_that_is_compared_changes(notebook,
     begin = next(i for i, cell in enumerate(CELLS) if RUN in cell.source)
     for cell in CELLS[begin:]:
         capsys.readouterr()
-        exec(cell.source, space)
+        run(cell.source, "a cell", space)
         if "nbval-ignore-output" not in cell.metadata.get("tags", []):
             stored = "".join(output.get("text", "") for output in cell.outputs)
             assert capsys.readouterr().out == stored, cell.source
