@@ -1,5 +1,6 @@
 """What the tests share: the data, the notebooks, and a course of two small notebooks to break on purpose."""
 
+import hashlib
 import io
 import os
 import pickle
@@ -72,9 +73,13 @@ def one_thread():
 
 
 @pytest.fixture
-def official(tmp_path, sample):
-    """A small data set in the official format, as a folder; returns it with its images and labels."""
+def official(tmp_path, sample, monkeypatch):
+    """A small data set in the official format, as a folder; returns it with its images and labels.
+
+    For the test its files are the published ones.
+    """
     from helpers.data import load_cifar10
+    from helpers.data.official import BATCHES
 
     images, labels = load_cifar10(True, sample)
     folder = tmp_path / "official" / FOLDER
@@ -82,8 +87,20 @@ def official(tmp_path, sample):
     for i, name in enumerate([f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]):
         part = slice(10 * i, 10 * i + 10)
         batch = {b"data": images[part].transpose(0, 3, 1, 2).reshape(10, 3072), b"labels": labels[part].tolist()}
-        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+        content = pickle.dumps(batch, protocol=3)
+        (folder / name).write_bytes(content)
+        monkeypatch.setitem(BATCHES, name, hashlib.md5(content).hexdigest())
     return folder.parent, images[:60], labels[:60]
+
+
+@pytest.fixture
+def sheets(tmp_path, sample):
+    """A folder with a training sheet of 25 images, 10 a row."""
+    from helpers import data
+
+    images, labels = data.load_cifar10(True, sample)
+    data.write_sheet(tmp_path, "data_batch_1", images[:25], labels[:25], columns=10)
+    return tmp_path
 
 
 def archive_of(official):

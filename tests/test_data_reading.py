@@ -1,7 +1,8 @@
 """Reading CIFAR-10 from its three sources, refusing damaged ones, and packing it."""
 
+import errno
 import hashlib
-import pickle
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from conftest import FOLDER, archive_of
 from helpers import data
 from helpers.data import DataError, load_cifar10, reading
 from helpers.data import __main__ as command
+from helpers.data import official as module
 
 
 def test_sample_holds_the_same_number_of_every_class():
@@ -45,91 +47,7 @@ def test_whole_set_has_the_published_statistics(full_data):
     assert len(load_cifar10(False, full_data)[1]) == 10_000
 
 
-# The official archive ---------------------------------------------------------------------------------------------
-
-
-def test_official_folder_and_archive(official, tmp_path, monkeypatch):
-    root, images, labels = official
-    for place in (root, root / FOLDER):
-        got = load_cifar10(True, place)
-        assert np.array_equal(got[0], images[:50]) and np.array_equal(got[1], labels[:50])
-    assert np.array_equal(load_cifar10(False, root)[0], images[50:])
-    file = tmp_path / reading.ARCHIVE
-    file.write_bytes(archive_of(official))
-    monkeypatch.setattr(reading, "ARCHIVE_MD5", reading.md5(file))
-    for place in (file, tmp_path):
-        assert np.array_equal(load_cifar10(True, place)[0], images[:50])
-    monkeypatch.setenv("CIFAR10_DIR", str(tmp_path))
-    assert np.array_equal(load_cifar10(False)[1], labels[50:])
-
-
-def test_pickle_that_would_run_code_is_refused(official):
-    class Harmful:
-        def __reduce__(self):
-            return (print, ("run",))
-
-    (official[0] / FOLDER / "test_batch").write_bytes(pickle.dumps({b"data": Harmful()}))
-    with pytest.raises(DataError, match="test_batch.*asks for builtins.print"):
-        load_cifar10(False, official[0])
-
-
-# Damage -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def sheets(tmp_path):
-    """A folder with a training sheet of 25 images, 10 a row."""
-    images, labels = load_cifar10(True, data.SAMPLE)
-    data.write_sheet(tmp_path, "data_batch_1", images[:25], labels[:25], columns=10)
-    return tmp_path
-
-
-def test_a_sheet_is_read_back_as_it_was_written(sheets):
-    images, labels = load_cifar10(True, data.SAMPLE)
-    got = load_cifar10(True, sheets)
-    assert np.array_equal(got[0], images[:25]) and np.array_equal(got[1], labels[:25])
-
-
-def test_label_count_that_does_not_fit(sheets):
-    text = sheets / "data_batch_1.labels.txt"
-    for count in (20, 31):
-        text.write_text("3\n" * count)
-        with pytest.raises(DataError, match=f"data_batch_1.webp has 3 rows of 10 tiles.* has {count} labels"):
-            load_cifar10(True, sheets)
-
-
-@pytest.mark.parametrize(
-    "label, message", [("10", "label 10 of image 2"), ("-1", "label -1 of image 2"), ("cat", "whole number")]
-)
-def test_label_that_is_none(sheets, label, message):
-    (sheets / "data_batch_1.labels.txt").write_text("\n".join(["1", "2", label] + ["0"] * 22))
-    with pytest.raises(DataError, match=f"data_batch_1.labels.txt.*{message}"):
-        load_cifar10(True, sheets)
-
-
-def test_sheet_cut_short(sheets):
-    picture = sheets / "data_batch_1.webp"
-    picture.write_bytes(picture.read_bytes()[:5000])
-    with pytest.raises(DataError, match="data_batch_1.webp is damaged or cut short"):
-        load_cifar10(True, sheets)
-
-
-def test_sheet_without_labels_or_for_the_other_purpose(sheets):
-    with pytest.raises(DataError, match="no contact sheet for testing"):
-        load_cifar10(False, sheets)
-    (sheets / "data_batch_1.labels.txt").unlink()
-    with pytest.raises(DataError, match="no data_batch_1.labels.txt beside it"):
-        load_cifar10(True, sheets)
-
-
-def test_batch_and_archive_cut_short(official, tmp_path):
-    batch = official[0] / FOLDER / "data_batch_3"
-    batch.write_bytes(batch.read_bytes()[:1000])
-    with pytest.raises(DataError, match="data_batch_3 is damaged"):
-        load_cifar10(True, official[0])
-    (tmp_path / reading.ARCHIVE).write_bytes(archive_of(official)[:1000])
-    with pytest.raises(DataError, match="cut short or altered: its MD5 is not c58f30"):
-        load_cifar10(True, tmp_path)
+# The places --------------------------------------------------------------------------------------------------------
 
 
 def test_empty_and_missing_folder(tmp_path):
@@ -137,6 +55,62 @@ def test_empty_and_missing_folder(tmp_path):
         load_cifar10(True, tmp_path)
     with pytest.raises(DataError, match="does not exist. .* CIFAR10_DIR"):
         load_cifar10(True, tmp_path / "nowhere")
+
+
+def test_the_variable_may_have_spaces_at_its_ends_and_is_named_in_full(official, monkeypatch, tmp_path):
+    monkeypatch.setenv("CIFAR10_DIR", f" {official[0]} ")
+    assert len(load_cifar10(False)[1]) == 10
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CIFAR10_DIR", "of/mine")
+    with pytest.raises(DataError, match=f"^{tmp_path / 'of' / 'mine'} does not exist"):
+        load_cifar10(False)
+
+
+@pytest.fixture
+def fetched(official, monkeypatch, tmp_path):
+    """The repository's ``data/``, empty, and a download that puts the archive there; yields it and the calls."""
+    calls, content = [], archive_of(official)
+    monkeypatch.setattr(module, "ARCHIVE_MD5", hashlib.md5(content).hexdigest())
+
+    def download(folder):
+        calls.append(folder)
+        folder.mkdir(exist_ok=True, parents=True)
+        (folder / reading.ARCHIVE).write_bytes(content)
+
+    monkeypatch.setattr(reading, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(reading, "download", download)
+    return tmp_path / "data", calls
+
+
+@pytest.mark.parametrize("left", [0, 3])
+def test_a_folder_half_unpacked_does_not_stop_the_download(official, fetched, monkeypatch, left):
+    monkeypatch.setenv("CIFAR10_DIR", "")
+    (place, calls), folder = fetched, fetched[0] / FOLDER
+    folder.mkdir(parents=True)
+    for i in range(left):
+        os.link(official[0] / FOLDER / f"data_batch_{i + 1}", folder / f"data_batch_{i + 1}")
+    for _ in range(2):
+        assert np.array_equal(load_cifar10(True)[0], official[1][:50])
+    assert calls == [place]
+
+
+def test_a_folder_half_unpacked_is_named_with_what_it_lacks(official):
+    for name in ("data_batch_2", "test_batch"):
+        (official[0] / FOLDER / name).unlink()
+    for place in (official[0], official[0] / FOLDER):
+        with pytest.raises(DataError, match=f"{FOLDER} lacks data_batch_2, test_batch: unpack the archive again"):
+            load_cifar10(True, place)
+
+
+def test_one_file_of_a_data_set_is_not_taken_for_an_archive(official, sheets):
+    for file in (official[0] / FOLDER / "data_batch_1", sheets / "data_batch_1.webp"):
+        with pytest.raises(DataError, match=f"one file of a data set: name its folder, {file.parent}$"):
+            load_cifar10(True, file)
+
+
+def test_a_picture_beside_the_official_folder_is_no_contact_sheet(official):
+    (official[0] / "preview.webp").write_bytes(b"")
+    assert len(load_cifar10(True, official[0])[1]) == 50
 
 
 # Packing ----------------------------------------------------------------------------------------------------------
@@ -159,8 +133,10 @@ def test_packed_data_are_read_back_exactly(official, tmp_path, monkeypatch, caps
 
 
 def test_ten_thousand_images_a_sheet(official, tmp_path, monkeypatch):
+    """Of a small data set that is taken for the whole one."""
     batch = np.zeros((2400, 32, 32, 3), np.uint8), np.arange(2400) % 10
-    monkeypatch.setattr(reading, "_read_batch", lambda file, path: batch)
+    monkeypatch.setattr(module, "_read_batch", lambda file, path: batch)
+    monkeypatch.setattr(data.sheets, "FULL", None)
     data.pack(tmp_path / "packed", official[0])
     counts = {path.name: len(path.read_text().split()) for path in (tmp_path / "packed").glob("*.txt")}
     assert counts == {
@@ -178,6 +154,17 @@ def test_contact_sheets_are_packed_with_what_they_say_of_their_exactness(sheets,
     assert data.pack(folder, sheets) == 30
     assert same_data(folder, sheets) and data.data_source(folder) == data.data_source(sheets)
     assert "1 of 30" in data.data_source(folder)["exactness"]
+
+
+def test_pack_on_a_full_disk_ends_in_a_sentence(official, tmp_path, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(reading, "write_sheet", full)
+    with pytest.raises(SystemExit):
+        command.main(["--pack", str(tmp_path / "packed"), "--data", str(official[0])])
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (tmp_path / "packed").exists()
 
 
 def test_pack_leaves_alone_what_is_there(sheets, capsys):

@@ -5,7 +5,7 @@
 """
 
 from helpers.data.fetching import DataError, download
-from helpers.data.reading import CLASSES, SAMPLE, data_source, load_cifar10, pack, write_sheet
+from helpers.data.reading import CLASSES, SAMPLE, data_source, load_cifar10, pack
 from helpers.data.serving import (
     MEAN,
     STD,
@@ -18,3 +18,4 @@ from helpers.data.serving import (
     to_device,
     train_loader,
 )
+from helpers.data.sheets import write_sheet

@@ -17,8 +17,8 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         count = pack(options.pack, options.data)
-    except DataError as error:
-        parser.exit(1, f"{error}\n")
+    except (DataError, OSError) as error:
+        parser.exit(1, f"error: {error}\n")
     folder = Path(options.pack).expanduser().resolve()
     print(f"{count:,} images are in {folder}, {data_source(folder)['exactness']}.")
     print("Copy the folder to any machine, and set the environment variable CIFAR10_DIR to it.")

@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -41,6 +42,9 @@ def download(folder, mirrors=MIRRORS, checksum=ARCHIVE_MD5, timeout=20, attempts
     folder, failures = Path(folder), []
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{ARCHIVE}*.part"):  # by a download that was killed; a living one writes all the time
+            if time.time() - left.stat().st_mtime > 10 * timeout:
+                left.unlink(missing_ok=True)
         handle, part = tempfile.mkstemp(dir=folder, prefix=ARCHIVE, suffix=".part")
     except OSError as error:
         raise DataError(f"cannot write to {folder} ({error}): set CIFAR10_DIR to a copy elsewhere. {REMEDY}") from error
@@ -53,8 +57,8 @@ def download(folder, mirrors=MIRRORS, checksum=ARCHIVE_MD5, timeout=20, attempts
                     raise OSError(f"the file that came has MD5 {md5(part)}, not {checksum}")
                 os.replace(part, folder / ARCHIVE)
                 return folder / ARCHIVE
-            except OSError as error:  # URLError, time-outs and a broken connection are all OSErrors
-                failures.append(f"  {url}: {error}")
+            except (OSError, HTTPException, ValueError) as error:  # no connection, no sense in the answer, in a header
+                failures.append(f"  {url}: {error!r}" if not str(error) else f"  {url}: {error}")
     finally:
         Path(part).unlink(missing_ok=True)
     raise DataError("CIFAR-10 could not be downloaded:\n" + "\n".join(failures) + "\n" + REMEDY)
