@@ -1,6 +1,7 @@
 """What the first cell of every notebook (but 05) needs: where it runs, in which mode, and what to read."""
 
 import importlib.util
+import itertools
 import os
 import shutil
 import subprocess
@@ -110,6 +111,7 @@ def keep_runs_on_drive(runs=OWN_RUNS, drive=Path("/content/drive")):
             shutil.copytree(path, part, dirs_exist_ok=True)
             part.rename(place)
     if runs.exists():
-        runs.rename(runs.with_name("runs_before_drive"))
+        places = (runs.with_name(f"runs_before_drive{number or ''}") for number in itertools.count())
+        runs.rename(next(place for place in places if not place.exists()))
     runs.symlink_to(kept, target_is_directory=True)
     return kept

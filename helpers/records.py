@@ -84,7 +84,8 @@ def write_record(record, runs=RUNS):
     lines = ",\n".join("    " + json.dumps(epoch) for epoch in record["history"])
     rows = ",\n".join("      " + json.dumps(row) for row in record["test"]["confusion"])
     text = json.dumps({**record, "history": "HISTORY", "test": {**record["test"], "confusion": "CONFUSION"}}, indent=2)
-    text = text.replace('"HISTORY"', f"[\n{lines}\n  ]").replace('"CONFUSION"', f"[\n{rows}\n    ]")
+    text = text.replace('"history": "HISTORY"', f'"history": [\n{lines}\n  ]')  # with its key: a run may have that name
+    text = text.replace('"confusion": "CONFUSION"', f'"confusion": [\n{rows}\n    ]')
     write_whole(
         Path(runs) / record["name"] / "record.json", lambda part: part.write_text(text + "\n", encoding="utf-8")
     )
@@ -94,8 +95,11 @@ def write_whole(path, write):
     """Call ``write`` with a temporary path beside ``path`` and then rename: the file is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    write(part)
-    os.replace(part, path)
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)  # it is there only where something failed: the disk may be full
 
 
 def sha256(path):

@@ -1,13 +1,20 @@
 """Checkpoints: the same weights after an interruption; what is damaged or foreign is refused."""
 
+import errno
+import io
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from gpu import PRECISIONS, a_run, assert_an_epoch_waits_once, batch, pretended_gpu
 from short_runs import CPU, Killed, kill_after, small, weights_of
 
+from helpers.networks import NETWORKS, session_net
 from helpers.training import Speed, TrainingError, fit
 from helpers.training.checkpoints import load as read_checkpoint
+from helpers.training.checkpoints import read as read_state
 from helpers.training.checkpoints import save as write_checkpoint
 
 
@@ -49,6 +56,74 @@ def test_foreign_checkpoint_is_refused(few, tmp_path):
     torch.save({"something": 1}, checkpoint)
     with pytest.raises(TrainingError, match="no checkpoint of this course"):
         fit(small(), *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+
+
+def test_other_data_are_refused_with_both_named(few, tmp_path):
+    """Fewer images, as --validate makes them; as many, but others; a single pixel."""
+    checkpoint, (train, test) = tmp_path / "checkpoint.pt", few
+    fit(small(epochs=1), train, test, CPU, Speed(), checkpoint=checkpoint)
+    fewer, flipped, dot = (train[0][4:], train[1][4:]), (train[0][::-1].copy(), train[1]), train[0].copy()
+    dot[0, 0, 0, 0] ^= 1
+    cases = [((fewer, train), "training images 64 there, 60 here; test images 40 there, 64 here")]
+    cases += [((data, test), r"\(their SHA-256 \w+ there, \w+ here\)") for data in (flipped, (dot, train[1]))]
+    for data, words in cases:
+        with pytest.raises(TrainingError, match=f"belongs to another run.*{words}"):
+            fit(small(epochs=1), *data, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    assert fit(small(epochs=1), train, test, "cpu", Speed(), checkpoint=checkpoint, resume=True)[1]
+
+
+def test_a_single_rotten_byte_anywhere_is_noticed(few, tmp_path):
+    """PyTorch would read it, and train on: the checkpoint before it is taken, or it is named."""
+    checkpoint = tmp_path / "checkpoint.pt"
+    fit(small(epochs=1), *few, CPU, Speed(), checkpoint=checkpoint)
+    whole = checkpoint.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(200, len(whole) - 2000, 20):
+        checkpoint.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
+        try:
+            state, _ = read_state(checkpoint)
+        except TrainingError as error:
+            assert "is damaged" in str(error)
+        else:  # a byte that pads
+            good = torch.load(io.BytesIO(whole))["network"]
+            assert all(torch.equal(value, state["network"][name]) for name, value in good.items())
+
+
+@pytest.mark.parametrize("part", ["network", "optimizer", "ema"])
+def test_a_checkpoint_that_does_not_fit_is_refused_in_a_sentence(few, tmp_path, monkeypatch, part):
+    checkpoint, recipe = tmp_path / "checkpoint.pt", small(epochs=1, ema=0.9)
+    fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint)
+    state = torch.load(checkpoint)
+    del state[part]
+    torch.save(state, checkpoint)
+    with pytest.raises(TrainingError, match=rf"checkpoint.pt does not fit .* \({part}: '{part}'\): restore the code"):
+        fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+
+
+def test_a_network_that_was_edited_is_refused_in_a_sentence(few, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "checkpoint.pt"
+    fit(small(epochs=1), *few, CPU, Speed(), checkpoint=checkpoint)
+    monkeypatch.setitem(NETWORKS, "tutorial_net", session_net)
+    with pytest.raises(TrainingError, match="checkpoint.pt does not fit the network as it is built here") as raised:
+        fit(small(epochs=1), *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_full_disk_is_called_that_and_leaves_the_checkpoint_whole(few, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "checkpoint.pt"
+    fit(small(epochs=1), *few, CPU, Speed(), checkpoint=checkpoint)
+    before = checkpoint.read_bytes()
+
+    def full(path, content):
+        with path.open("wb") as file:
+            file.write(content[:1000])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left on device: .*checkpoint.pt.part"):
+        fit(small(epochs=1), *few, CPU, Speed(), checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
 
 
 ADAMW = {"network": "tutorial_net", "optimizer": "AdamW", "ema": 0.9}

@@ -1,6 +1,8 @@
 """The command line: killed and resumed, never over a finished run, errors in a sentence."""
 
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +14,11 @@ import torch
 from short_runs import CPU, one_epoch
 
 from helpers import data
+from helpers.data import ShuffledBatches
 from helpers.networks import load_pretrained
 from helpers.records import OWN_RUNS, REPOSITORY, RUNS, read_record
 from helpers.training import Recipe, TrainingError, command
+from helpers.training.run import Run
 
 
 def command_line(runs, *more):
@@ -146,3 +150,157 @@ def test_the_command_line_says_that_a_gpu_is_idle(driver, monkeypatch, capsys, t
     with pytest.raises(KeyboardInterrupt):
         command.main(["--data", str(data.SAMPLE), "--runs", str(tmp_path), *asked])
     assert capsys.readouterr().out.count("There is an NVIDIA driver here") == times
+
+
+# What is asked for in vain ------------------------------------------------------------------------------------------
+
+NAMES = ["", " ", "..", "../up", "/abs", "a/b", "a\\b", "C:\\x", "C:x", ".hidden", "nul\0", "x" * 101]
+VALUES = {  # option: some that train, some that are refused
+    "--epochs": (["1", "7"], ["0", "-1", "1.5", "nan", "many"]),
+    "--batch-size": (["1", "7", "400", "2000", "5000000"], ["0", "-5", "1e3", ""]),
+    "--optimizer": (["SGD", "AdamW"], ["sgd", "Adam"]),
+    "--lr": (["0.1", "1e-9", "100"], ["0", "-0.1", "nan", "inf", "fast"]),
+    "--warmup": (["0.001", "0.2", "0.999"], ["0", "1", "-1", "nan"]),
+    "--momentum": (["0.1", "0.9"], ["0", "1", "-0.5", "nan", "inf"]),
+    "--weight-decay": (["0", "5e-4", "1"], ["-1", "nan", "inf"]),
+    "--augment": (["gentle", "none"], ["everything"]),
+    "--ema": (["0", "0.999"], ["1", "-0.1", "nan"]),
+    "--seed": (["0", "1", str(2**63 - 1)], ["-1", str(2**64), "1.5"]),
+    "--network": (["tutorial_net"], ["resnet", ""]),
+    "--device": (["cpu"], ["banana", "cuda:99", "meta", "cpu:x", "-1"]),
+    "--precision": (["float32", "bfloat16"], ["float64", "half"]),
+    "--workers": (["0", "1", "3"], ["-1", "257", "two"]),
+    "--teacher": (["tutorial_10"], ["nobody", "../up", ""]),
+    "--name": (["HISTORY", "CONFUSION", "my run", "día"], NAMES),
+}
+
+
+@pytest.fixture
+def planned(monkeypatch, tmp_path):
+    """A function that runs a command line up to where training would begin, and every step of its schedule."""
+    monkeypatch.setattr(command, "keep_run", mock.Mock(return_value={"test": {"class_accuracy": {}}}))
+
+    def plan(recipe, train_data, test_data, device, speed, *, runs, **_):
+        run = Run(recipe, len(train_data[1]), device, speed, runs=runs)
+        for _ in range(min(recipe.epochs * run.steps, 300)):
+            run.optimizer.step()
+            run.scheduler.step()
+        ShuffledBatches(len(train_data[1]), recipe.batch_size, recipe.seed)
+        return run.network, []
+
+    monkeypatch.setattr(command, "fit", plan)
+    usual = ["--network", "tutorial_net", "--device", "cpu", "--no-compile", "--data", str(data.SAMPLE)]
+    return lambda *more: command.main([*usual, "--runs", str(tmp_path / "runs"), *more])
+
+
+def refusal(call, capsys):
+    """Return the sentence that the program ends with, as __main__ prints it; None where it trains."""
+    try:
+        call()
+    except SystemExit as stopped:
+        assert stopped.code == 2
+        return capsys.readouterr().err.rstrip("\n")
+    except (TrainingError, data.DataError, ValueError, OSError) as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("option", VALUES)
+def test_each_value_trains_or_is_refused_by_name(planned, capsys, option):
+    good, bad = VALUES[option]
+    for value in good:
+        assert refusal(lambda value=value: planned(option, value), capsys) is None, value
+    for value in bad:
+        said = refusal(lambda value=value: planned(f"{option}={value}"), capsys)
+        assert said and "\n" not in said, value
+        assert option.strip("-").replace("-", "_") in said.replace("-", "_") or repr(value) in said, said
+
+
+def test_any_values_together_train_or_are_refused_in_one_line(planned, capsys):
+    """A few hundred command lines, drawn by chance: refused exactly where one of their values is."""
+    rng = random.Random(0)
+    for _ in range(300):
+        options = rng.sample(list(VALUES), rng.randint(1, 6))
+        bad = {option for option in options if rng.random() < 0.15}
+        line = [f"{option}={rng.choice(VALUES[option][option in bad])}" for option in options]
+        said = refusal(lambda line=line: planned(*line), capsys)
+        assert (said is not None) == bool(bad) and "\n" not in (said or ""), (line, said)
+
+
+def test_an_option_is_never_abbreviated(planned, capsys):
+    """The record's command names nothing of this machine because it leaves out --data and --runs, spelled so."""
+    for line in (["--dat", "X"], ["--run", "Y"], ["--epoch", "3"]):
+        assert line[0] in refusal(lambda line=line: planned(*line), capsys)
+
+
+def test_validation_needs_more_images_than_the_sample_has(planned, capsys):
+    said = refusal(lambda: planned("--validate"), capsys)
+    assert said == "--validate holds out 5,000 training images, and there are 2,000 in all"
+
+
+@pytest.mark.parametrize("name, value", [("WORLD_SIZE", ""), ("RANK", " "), ("LOCAL_WORLD_SIZE", "")])
+def test_an_empty_variable_of_torchrun_counts_as_not_set(planned, monkeypatch, capsys, name, value):
+    monkeypatch.setenv(name, value)
+    assert refusal(planned, capsys) is None
+    monkeypatch.setenv(name, "two")
+    assert refusal(planned, capsys) == f"the environment variable {name} is 'two'; it must be a whole number"
+
+
+def test_a_teacher_is_looked_for_among_the_runs_too(planned, tmp_path, capsys):
+    shutil.copytree(RUNS / "tutorial_10", tmp_path / "runs" / "mine")
+    assert refusal(lambda: planned("--teacher", "mine", "--name", "other"), capsys) is None
+    (tmp_path / "runs" / "mine" / "weights.pt").unlink()
+    assert "kept no weights" in refusal(lambda: planned("--teacher", "mine", "--name", "other"), capsys)
+
+
+def test_runs_that_cannot_be_written_are_refused_before_anything_is_trained(planned, tmp_path, capsys):
+    (tmp_path / "runs").write_text("a file")
+    assert "choose another folder --runs" in refusal(planned, capsys)
+    (tmp_path / "runs").unlink()
+    assert refusal(planned, capsys) is None
+    assert not list((tmp_path / "runs").iterdir()), "a lock, or an empty folder, was left"
+
+
+def test_a_file_system_without_locks_is_none_to_refuse(planned, monkeypatch, capsys):
+    monkeypatch.setattr(command.FileLock, "acquire", mock.Mock(side_effect=NotImplementedError))
+    assert refusal(planned, capsys) is None
+
+
+def test_two_processes_do_not_train_one_run_and_a_killed_one_leaves_no_lock(tmp_path):
+    first = command_line(tmp_path, "--epochs", "500")
+    while "EPOCH:  1/500" not in first.stdout.readline():
+        assert first.poll() is None
+    for more in ([], ["--resume"], ["--force"]):
+        second = command_line(tmp_path, *more)
+        output, _ = second.communicate(timeout=600)
+        assert second.returncode == 1 and "is being trained by another process" in output.splitlines()[-1], output
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    first.stdout.close()
+    third = command_line(tmp_path, "--epochs", "500", "--resume")
+    while "EPOCH:  2/500" not in third.stdout.readline():
+        assert third.poll() is None
+    third.send_signal(signal.SIGINT)
+    third.communicate(timeout=600)
+
+
+@pytest.mark.parametrize("can, goes_on_in", [(["float32", "bfloat16"], "bfloat16"), (["float32"], "float32")])
+def test_a_resumed_run_keeps_its_precision_where_the_device_has_it(monkeypatch, tmp_path, capsys, can, goes_on_in):
+    """The automatic choice is a measurement, and may fall otherwise the next time; the record names what was."""
+    lines = {"first": ["--precision", "bfloat16"], "second": ["--resume"]}
+    line = f"--network tutorial_net --epochs 2 --name run --data {data.SAMPLE} --runs {tmp_path} --no-compile".split()
+    report = command.progress_line
+
+    def stop(row, epochs):
+        if row["epoch"] == 1:
+            raise KeyboardInterrupt
+        return report(row, epochs)
+
+    monkeypatch.setattr(command.Speed, "best", lambda *_: command.Speed())
+    monkeypatch.setattr(command, "precisions", lambda device: can)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(command, "progress_line", stop)
+        command.main([*line, "--device", "cpu", *lines["first"]])
+    record = command.main([*line, "--device", "cpu", *lines["second"]])
+    assert [row["precision"] for row in record["history"]] == ["bfloat16", goes_on_in]
+    assert record["speed"]["precision"] == ", then ".join(dict.fromkeys(["bfloat16", goes_on_in]))
+    assert ("it goes on in float32" in capsys.readouterr().out) == (goes_on_in == "float32")

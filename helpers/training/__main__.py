@@ -1,6 +1,7 @@
 """``python -m helpers.training``, with errors in one sentence. Notebook 06 shows it, and 10 with torchrun."""
 
 import _thread
+import errno
 import os
 import sys
 import threading
@@ -8,6 +9,7 @@ import threading
 from helpers.data import DataError
 from helpers.training.command import main
 from helpers.training.epoch import TrainingError
+from helpers.training.machine import environment_number
 
 
 def insist_on_interrupts():
@@ -28,9 +30,15 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit("\ninterrupted: the same line with --resume goes on from the last whole epoch")
-    except (TrainingError, DataError, ValueError, FileNotFoundError) as error:
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            sys.exit(f"error: {error}")
+        sys.exit(
+            f"error: the disk is full ({error}): free some room; with --resume the run goes on from its last checkpoint"
+        )
+    except (TrainingError, DataError, ValueError) as error:
         sys.exit(f"error: {error}")
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # gloo's threads outlive its group, and can abort Python's own end
+    if environment_number("WORLD_SIZE", 1) > 1:  # gloo's threads outlive its group, and can abort Python's own end
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

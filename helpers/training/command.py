@@ -1,6 +1,7 @@
 """The command line, ``python -m helpers.training``: train a recipe, and keep what came out. Notebook 06 shows it."""
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import platform
@@ -9,23 +10,35 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
+from filelock import FileLock, Timeout
 
 from helpers.augment import PIPELINES
 from helpers.cost import network_cost
 from helpers.data import SAMPLE, Cifar10, data_source, load_cifar10, split, test_loader
 from helpers.networks import NETWORKS, count_parameters
-from helpers.records import OWN_RUNS, RUNS, plain_name, progress_line, sha256, write_record, write_whole
+from helpers.records import OWN_RUNS, RUNS, plain_name, progress_line, sha256, write_record
+from helpers.training.checkpoints import precision_of, write_state
 from helpers.training.distributed import World
 from helpers.training.epoch import TrainingError, evaluate
-from helpers.training.machine import Speed, best_device, device_name, idle_gpu
+from helpers.training.machine import Speed, best_device, device_name, idle_gpu, precisions, usable_device
 from helpers.training.recipe import OPTIMIZERS, Recipe
 from helpers.training.run import fit
+
+MOST_WORKERS = 256
+HELD_OUT = 5000  # training images to choose a recipe by
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(
+            2, f"error: {message} ({self.prog} --help lists all)\n"
+        )  # one line; by default, all options precede it
 
 
 def parse(arguments=None):
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
+        allow_abbrev=False,  # a record's command leaves out what is spelled in full
         prog="python -m helpers.training",
         description="Train a network on CIFAR-10 and keep its record and weights in runs/NAME. "
         "Interrupt it whenever you like (Ctrl-C): the same line with --resume goes on where it stopped.",
@@ -61,7 +74,10 @@ def parse(arguments=None):
     )
     add("--no-compile", dest="compile", action="store_false", help="do without torch.compile")
     add("--workers", type=int, default=None, help="processes that augment (default: what suits the device)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if not 0 <= (options.workers or 0) <= MOST_WORKERS:
+        parser.error(f"argument --workers: it must be from 0 to {MOST_WORKERS}, not {options.workers}")
+    return options
 
 
 def own_name(recipe):
@@ -71,7 +87,7 @@ def own_name(recipe):
 
 def refuse_to_overwrite(name, runs, resume=False, force=False):
     """Raise ``TrainingError`` where a run ``name`` in the folder ``runs`` would take another one's place."""
-    folder = Path(runs) / plain_name(name)
+    folder = Path(runs) / name
     if Path(runs).resolve() == OWN_RUNS.resolve() and (RUNS / name).exists():
         raise TrainingError(f"{name} is the name of a reference run in {RUNS}: choose another --name")
     if (folder / "record.json").exists() and not force:
@@ -84,6 +100,33 @@ def refuse_to_overwrite(name, runs, resume=False, force=False):
         )
 
 
+@contextlib.contextmanager
+def claimed(folder):
+    """Hold the folder of a run, in this context, against other processes that would train it at the same time.
+
+    The lock goes with the process, however that ends. Raises ``TrainingError`` where another process has it, or where
+    the folder cannot be written to.
+    """
+    lock = FileLock(folder / "lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise TrainingError(f"{folder} is being trained by another process: choose another --name") from error
+    except OSError as error:
+        raise TrainingError(f"cannot write to {folder} ({error.strerror}): choose another folder --runs") from error
+    except NotImplementedError:  # this file system, a mounted Google Drive for one, has no locks
+        pass
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows deletes no open file
+            (folder / "lock").unlink(missing_ok=True)
+        lock.release()
+        with contextlib.suppress(OSError):  # it stays if anything is in it
+            folder.rmdir()
+
+
 def main(arguments=None, progress=None):
     """Train as the command line says; write record and weights; return the record (the first process, of several).
 
@@ -92,10 +135,15 @@ def main(arguments=None, progress=None):
     options = parse(arguments)
     fields = {field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)}
     recipe = Recipe(**fields)
-    name = options.name if options.name is not None else own_name(recipe)
-    refuse_to_overwrite(name, options.runs, options.resume, options.force)
-    world, device = World.join(torch.device(options.device) if options.device else best_device())
-    speed = chosen_speed(options, device, world)
+    name = plain_name(options.name if options.name is not None else own_name(recipe))
+    world, device = World.join(usable_device(options.device) if options.device else best_device())
+    with contextlib.nullcontext() if world.rank else claimed(options.runs / name):
+        refuse_to_overwrite(name, options.runs, options.resume, options.force)
+        return _train(arguments, options, recipe, name, world, device, progress)
+
+
+def _train(arguments, options, recipe, name, world, device, progress):
+    speed = chosen_speed(options, device, world, options.runs / name / "checkpoint.pt")
     train_data, test_data, source = chosen_data(options, world)
     if world.rank == 0:
         if device.type == "cpu" and not options.device and (idle := idle_gpu()):
@@ -117,6 +165,7 @@ def main(arguments=None, progress=None):
         resume=options.resume,
         world=world,
         progress=sys.stderr.isatty() if progress is None else progress,
+        runs=options.runs,
     )
     if world.rank:
         world.leave()  # as soon as the first process has written
@@ -131,10 +180,18 @@ def main(arguments=None, progress=None):
     return record
 
 
-def chosen_speed(options, device, world):
-    """Return the ``Speed`` that the command line asks for: what is best on ``device`` where it says nothing."""
+def chosen_speed(options, device, world, checkpoint):
+    """Return the ``Speed`` that the command line asks for: what is best on ``device`` where it says nothing.
+
+    A run that is resumed keeps the precision of its ``checkpoint``, if the device has that.
+    """
     speed = world.of_first(Speed.best(device, options.compile))  # what one process measured holds for all
     asked = {"precision": options.precision, "workers": options.workers}
+    begun = precision_of(checkpoint) if options.resume and not options.precision else None
+    if begun and begun in (*precisions(device), speed.precision):
+        asked["precision"] = begun
+    elif begun and not world.rank:
+        print(f"The run was begun in {begun}, which is slow or missing here: it goes on in {speed.precision}.")
     return dataclasses.replace(speed, **{name: value for name, value in asked.items() if value is not None})
 
 
@@ -143,7 +200,11 @@ def chosen_data(options, world):
     with world.first_goes_first():
         train_data = load_cifar10(True, options.data)
     if options.validate:
-        train_data, test_data = split(*train_data)
+        if len(train_data[1]) <= HELD_OUT:
+            raise TrainingError(
+                f"--validate holds out {HELD_OUT:,} training images, and there are {len(train_data[1]):,} in all"
+            )
+        train_data, test_data = split(*train_data, HELD_OUT)
     else:
         test_data = load_cifar10(False, options.data)
     source = data_source(options.data)
@@ -165,13 +226,18 @@ def _public(arguments):
     return kept
 
 
+def _of_all_starts(what, history):
+    """Return what the rows of a history say of each start of the run: "a", or "a, then b" where it changed."""
+    return ", then ".join(dict.fromkeys(row[what] for row in history if what in row))
+
+
 def keep_run(name, command, recipe, speed, source, network, history, test_data, device, runs=OWN_RUNS):
     """Write ``weights.pt`` and ``record.json`` of a finished run, delete its checkpoints, and return the record."""
     folder = Path(runs) / name
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "weights.pt"
     state = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
-    write_whole(weights, lambda part: torch.save(state, part))
+    write_state(weights, state)
     test, sample = (
         evaluate(network, test_loader(Cifar10(*images), device=device), device)
         for images in (test_data, load_cifar10(False, SAMPLE))
@@ -185,11 +251,11 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
         "recipe": dataclasses.asdict(recipe) | {"schedule": "OneCycle, cosine to zero"},
         "seed": recipe.seed,
         "data": source,
-        "speed": dataclasses.asdict(speed),
+        "speed": dataclasses.asdict(speed) | {"precision": _of_all_starts("precision", history) or speed.precision},
         "test": test,
         "sample": {key: sample[key] for key in ("correct", "images")},  # so that anyone can check it at once
         "history": history,
-        "device": ", then ".join(dict.fromkeys(row["device"] for row in history if "device" in row)),
+        "device": _of_all_starts("device", history),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in ("torch", "torchvision", "albumentations", "numpy")},
         "seconds": round(sum(row["seconds"] for row in history), 1),

@@ -29,6 +29,8 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from helpers.training.machine import environment_number
+
 TORCHRUN = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))  # what it tells each process, and what holds without it
 
 
@@ -46,7 +48,7 @@ class World:
 
         Raises ``ValueError`` where there are fewer GPUs than processes, or for a device that cannot share.
         """
-        world = cls(*(int(os.environ.get(name, default)) for name, default in TORCHRUN))
+        world = cls(*(environment_number(name, default) for name, default in TORCHRUN))
         if world.size == 1:
             return world, device
         if device.type == "cuda":

@@ -21,6 +21,26 @@ def best_device():
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def usable_device(name):
+    """Return the ``torch.device`` called ``name``; ``ValueError`` where there is none that PyTorch can use."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+        if device.type in ("cpu", "cuda", "mps"):
+            return device
+    except (RuntimeError, AssertionError, NotImplementedError):  # a wrong name; not compiled in; no such number
+        pass
+    raise ValueError(f"{name!r} is no device that can be used here: cpu can, and {best_device()} is the fastest")
+
+
+def environment_number(name, default):
+    """Return the environment variable ``name`` as an int, ``default`` where it is not set or empty."""
+    text = os.environ.get(name, "").strip() or str(default)
+    if not text.isdigit():
+        raise ValueError(f"the environment variable {name} is {text!r}; it must be a whole number")
+    return int(text)
+
+
 def device_name(device):
     """Return the name of the hardware behind ``device``, with the number of cores for a CPU."""
     if device.type == "cuda":
@@ -66,6 +86,12 @@ def reduced_precision(device):
     return None
 
 
+def precisions(device):
+    """Return the types that ``device`` computes in with instructions of its own: float32, bfloat16, float16."""
+    half = reduced_precision(device)
+    return ["float32", *([half] if half else []), *(["float16"] if device.type == "cuda" and half != "float16" else [])]
+
+
 @functools.cache
 def _bfloat16_pays():
     """Return whether this CPU multiplies matrices faster in bfloat16 than in float32: some have slow instructions."""
@@ -93,7 +119,7 @@ class Speed:
     @classmethod
     def best(cls, device, compile=True):
         """Return what is fastest on ``device``; ``compile`` only where a compiler is there."""
-        processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # set by torchrun: they share the machine's cores
+        processes = environment_number("LOCAL_WORLD_SIZE", 1)  # set by torchrun: they share the machine's cores
         spare = max(available_cores() // processes - 1, 1)  # one is left to the process that trains
         half = reduced_precision(device)
         if device.type == "cuda":

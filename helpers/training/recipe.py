@@ -1,8 +1,11 @@
 """The recipe of a run: everything that decides how it ends. Notebook 06 explains the schedule, 09 the rest."""
 
 import dataclasses
+import math
 
 import torch
+
+from helpers.records import plain_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +26,24 @@ class Recipe:
     seed: int = 0  #: decides initial weights, order and augmentation
 
     def __post_init__(self):
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(f"epochs and batch_size must be at least 1, not {self.epochs} and {self.batch_size}")
-        if not self.lr > 0 or not 0 <= self.ema < 1 or not 0 < self.warmup < 1:
-            raise ValueError(f"lr {self.lr} must be above 0, ema {self.ema} in [0, 1), warmup {self.warmup} in (0, 1)")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"there is no optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
+        if self.teacher is not None:
+            plain_name(self.teacher)
+        for names, words, holds in LIMITS:
+            for name in names.split():
+                if not holds(getattr(self, name)):
+                    raise ValueError(f"{name} is {getattr(self, name)}; it must be {words}")
 
+
+LIMITS = (  # of the numbers; a comparison with nan is false
+    ("epochs batch_size", "a whole number from 1 on", lambda value: isinstance(value, int) and value >= 1),
+    ("seed", "a whole number from 0 to 2^63 - 1", lambda value: isinstance(value, int) and 0 <= value < 2**63),
+    ("lr", "a number above 0", lambda value: 0 < value < math.inf),
+    ("weight_decay", "0 or a number above it", lambda value: 0 <= value < math.inf),
+    ("warmup momentum", "a number above 0 and below 1", lambda value: 0 < value < 1),
+    ("ema", "0, or a number above it and below 1", lambda value: 0 <= value < 1),
+)
 
 OPTIMIZERS = {
     "SGD": lambda weights, recipe: torch.optim.SGD(

@@ -37,6 +37,7 @@ def fit(
     resume=False,
     world=ALONE,
     progress=False,
+    runs=None,
 ):
     """Train ``recipe.network`` from its initial weights; return it, in evaluation mode, and its history.
 
@@ -46,12 +47,16 @@ def fit(
     ``checkpoint`` path the state is kept there after every epoch, and with ``resume`` a run goes on from it: on
     the CPU to the very weights of an uninterrupted run. The last epoch is evaluated in float32, the others as trained,
     or in float32 too where that is float16. ``progress`` shows a bar within each epoch, on stderr.
-    Where a ``world`` of processes trains together, each calls this; the first reports and writes.
+    Where a ``world`` of processes trains together, each calls this; the first reports and writes. A teacher is looked
+    for in the folder ``runs``, too.
 
-    Raises ``TrainingError`` for a checkpoint that is damaged or of another run, and when the loss is not a number.
+    Raises ``TrainingError`` for a checkpoint that is damaged or of another run or other data, and when the loss is not
+    a number.
     """
-    device = device or best_device()
-    run = Run(recipe, len(train_data[1]), device, speed or Speed.best(device), world)
+    device = torch.device(device) if device else best_device()
+    run = Run(recipe, len(train_data[1]), device, speed or Speed.best(device), world, runs)
+    if checkpoint:
+        run.data = checkpoints.identity(train_data, test_data)
     if checkpoint and resume:
         checkpoints.load(run, Path(checkpoint))
     done = len(run.history)
@@ -86,27 +91,33 @@ class Run:
     ``parts`` and ``history`` are what a checkpoint holds.
     """
 
-    def __init__(self, recipe, images, device, speed, world=ALONE):
+    def __init__(self, recipe, images, device, speed, world=ALONE, runs=None):
         self.recipe, self.device, self.speed, self.world, self.history = recipe, device, speed, world, []
+        self.data = {}  # which data these are, for the checkpoints
         self.steps = -(-images // recipe.batch_size)  # an epoch
+        self.share = -(-min(images, recipe.batch_size) // world.size)  # images a step, of this process
         self.augment = pipeline(recipe.augment, recipe.seed)
         torch.manual_seed(recipe.seed)
         memory_format = torch.channels_last if speed.channels_last else torch.contiguous_format
         self.network = build(recipe.network).to(device, memory_format=memory_format)
         self.stepped = speed.compiled(world.wrap(self.network))
         self.optimizer = OPTIMIZERS[recipe.optimizer](self.network.parameters(), recipe)
+        warmup = recipe.warmup
+        if warmup * recipe.epochs * self.steps == 1:
+            warmup *= 1 + 1e-9  # PyTorch divides by the steps of the rise less one
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             recipe.lr,
             total_steps=recipe.epochs * self.steps,
-            pct_start=recipe.warmup,
+            pct_start=warmup,
             cycle_momentum=False,
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=speed.precision == "float16")
         self.ema = Average(self.network, recipe.ema) if recipe.ema else None
         self.criterion = cross_entropy
         if recipe.teacher:
-            teacher = load_pretrained(recipe.teacher).to(device, memory_format=memory_format)
+            beside = runs and (Path(runs) / recipe.teacher / "record.json").is_file()
+            teacher = load_pretrained(recipe.teacher, runs if beside else None).to(device, memory_format=memory_format)
             self.criterion = Distillation(speed.compiled(teacher))
         if device.type == "cpu":
             keep_freed_memory()
@@ -133,8 +144,7 @@ class Run:
         if not self.speed.compile:
             return True
         before = {name: value.clone() for name, value in self.network.state_dict().items()}
-        size = -(-self.recipe.batch_size // self.world.size)
-        batch = torch.zeros(size, 32, 32, 3, dtype=torch.uint8), torch.zeros(size, dtype=torch.int64)
+        batch = torch.zeros(self.share, 32, 32, 3, dtype=torch.uint8), torch.zeros(self.share, dtype=torch.int64)
         images, labels = to_device(*batch, self.device)
         try:
             self.network.train()
