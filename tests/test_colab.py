@@ -137,6 +137,16 @@ def test_a_run_begun_before_drive_is_there_is_not_lost(course_in_colab):
     assert (runs.parent / "runs_before_drive" / "session_62" / "checkpoint.pt").read_text() == "epoch 7"
 
 
+def test_drive_again_where_the_folder_came_back(course_in_colab):
+    """Git restores it, or a run is unpacked there: nothing that stands beside the link is lost."""
+    runs, drive = course_in_colab
+    for number in ("", "1", "2"):
+        colab.keep_runs_on_drive(runs, drive)
+        assert (runs.parent / f"runs_before_drive{number}" / "session_62" / "record.json").is_file()
+        runs.unlink()
+        clone_runs(runs)
+
+
 def test_a_copy_to_drive_that_was_broken_off_is_done_again(course_in_colab, monkeypatch):
     runs, drive = course_in_colab
     stored = files(runs)

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,20 @@ def test_as_many_images_are_prepared_as_memory_allows_and_batches_as_the_workers
     dataset = Watched(np.zeros((9, 32, 32, 3), np.uint8))
     ahead = {size: data.train_loader(dataset, size, workers=2).prefetch_factor for size in (16, 128, 512, 8192)}
     assert ahead == {16: 32, 128: 32, 512: 8, 8192: 2}
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 16")
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="no such memory here")
+def test_too_little_shared_memory_is_refused_before_a_worker_dies_of_it(monkeypatch):
+    """Docker grants 64 MB: enough for what is usual, and not for 16 workers with batches of 1,024."""
+    images = np.zeros((20_000, 32, 32, 3), np.uint8)
+    dataset = data.Cifar10(images, np.zeros(20_000, np.int64))
+    usage = shutil.disk_usage("/dev/shm")
+    monkeypatch.setattr(data.serving.shutil, "disk_usage", lambda _: usage._replace(free=64_000_000))
+    data.train_loader(dataset, 128, workers=16)
+    data.train_loader(dataset, 1024, workers=0)
+    with pytest.raises(ValueError, match="16 workers prepare 101 MB of images in /dev/shm, .* 64 MB free: lower"):
+        data.train_loader(dataset, 1024, workers=16)
 
 
 @pytest.mark.parametrize("taken", [3, 16, 32])

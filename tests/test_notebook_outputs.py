@@ -13,6 +13,11 @@ def was_executed_top_to_bottom(notebook, path):
             yield f"cell {i}: has execution count {cell.execution_count}, not {expected}"
 
 
+def was_executed_in_full_mode(notebook, path):
+    if "Mode: full" not in "".join(text_of(output) for i, _, output in outputs(notebook) if i == 1):
+        yield "cell 1: the set-up cell does not say that it was executed in full mode"
+
+
 def stores_no_error(notebook, path):
     for i, cell, output in outputs(notebook):
         if output.output_type == "error" and "raises-exception" not in tags(cell):
@@ -50,6 +55,10 @@ BREAKS = {
     was_executed_top_to_bottom: [
         lambda notebook: notebook.cells[4].update(execution_count=7),
         lambda notebook: notebook.cells[4].update(execution_count=None),
+    ],
+    was_executed_in_full_mode: [
+        lambda notebook: notebook.cells[1].outputs[0].update(text="Mode: quick, since there is no NVIDIA GPU.\n"),
+        lambda notebook: notebook.cells[1].update(outputs=[]),
     ],
     stores_no_error: [
         with_output(4, "error", ename="ValueError", evalue="no", traceback=[]),

@@ -12,21 +12,60 @@ import pytest
 from helpers.publishing import badges
 
 
-@pytest.mark.parametrize("name", ["01_data", "05_no_augmentation"])
-def test_set_up_cell_says_what_to_do_where_the_address_leads_nowhere(name, tmp_path):
-    """As in Colab: IPython runs the cell in an empty folder. A placeholder leads nowhere, as this address does."""
+def run_set_up(name, folder, address, colab):
+    """Run the set-up cell of a notebook alone in ``folder``, by IPython; return the last line and what git said."""
     cells = nbformat.read(badges.REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4).cells
-    source = re.sub('ADDRESS = ".*"', f'ADDRESS = "{(tmp_path / "gone.git").as_uri()}"', cells[1].source)
+    source = re.sub('ADDRESS = ".*"', f'ADDRESS = "{address}"', cells[1].source)
     code = "import sys; from IPython.core.interactiveshell import InteractiveShell as Shell; "
-    code += f"sys.modules['google.colab'] = sys; print(repr(Shell().run_cell({source!r}).error_in_exec))"
-    environment = os.environ | {"IPYTHONDIR": str(tmp_path / "ipython")}
+    code += "sys.modules['google.colab'] = sys; " if colab else ""
+    code += f"print(repr(Shell().run_cell({source!r}).error_in_exec))"
+    environment = os.environ | {"IPYTHONDIR": str(folder.parent / "ipython"), "NOTEBOOK_MODE": "quick"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    return done.stdout.splitlines()[-1], done.stdout + done.stderr
+
+
+@pytest.fixture
+def content(tmp_path):
+    """An empty folder, as Colab's: no course lies above it."""
     folder = tmp_path / "content"
     folder.mkdir()
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
-    error = done.stdout.splitlines()[-1]
+    return folder
+
+
+@pytest.mark.parametrize("name", ["01_data", "05_no_augmentation"])
+def test_set_up_cell_says_what_to_do_where_the_address_leads_nowhere(name, content):
+    """As in Colab. A placeholder leads nowhere, as this address does."""
+    error, _ = run_set_up(name, content, (content / "gone.git").as_uri(), colab=True)
     assert re.match(
         r"AssertionError..No course at file:.*gone.git: write its address into pyproject.toml, run make", error
     )
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_lone_notebook_says_how_to_get_the_course(content, foreign):
+    """Downloaded by itself, or beside somebody else's folder of that name."""
+    if foreign:
+        (content / "helpers").mkdir()
+    error, _ = run_set_up("01_data", content, "https://example.org/course", colab=False)
+    assert error == (
+        "AssertionError(\"The course's helpers are not here. To clone it: git clone https://example.org/course; "
+        'start this notebook in there")'
+    )
+
+
+def test_set_up_in_colab_clones_once_whatever_is_called_helpers_there(content):
+    """After a restart of the kernel the folder is there: no second clone, and no word from git."""
+    origin = content.parent / "origin"
+    for part in ("helpers", "notebooks/runs", "images/cifar10_sample"):
+        shutil.copytree(badges.REPOSITORY / part, origin / part, ignore=shutil.ignore_patterns("__pycache__", "kinds"))
+    shutil.copy(badges.REPOSITORY / "pyproject.toml", origin)
+    git = ["git", "-C", str(origin), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
+    (content / "helpers").mkdir()
+    for _ in range(2):
+        error, said = run_set_up("01_data", content, origin.as_uri(), colab=True)
+        assert error == "None" and "Mode: quick" in said and "fatal" not in said, said
 
 
 def test_a_new_address_reaches_every_badge_and_set_up_cell(tmp_path, monkeypatch):

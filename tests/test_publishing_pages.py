@@ -8,6 +8,7 @@ import pytest
 
 from helpers.publishing import pages
 from helpers.publishing.pages import make_pages
+from helpers.records import REPOSITORY
 
 
 def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
@@ -37,11 +38,20 @@ def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
     assert re.fullmatch(r"\[1/2\] 01_fine +\d+\.\d s", lines[0]) and lines[1].endswith("FAILED")
 
 
+@pytest.mark.parametrize("name, content", [("README.md", "# Text"), ("lost.ipynb", None), ("broken.ipynb", "{")])
+def test_a_file_that_is_no_notebook_is_named(tmp_path, monkeypatch, name, content):
+    if content:
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(sys, "argv", ["pages", str(tmp_path / name)])
+    with pytest.raises(SystemExit, match=f"{name} is no notebook that can be read: ."):
+        pages.main()
+
+
 @pytest.mark.parametrize("mode, limit", [("quick", 600), ("full", None), ("train", None)])
 def test_a_cell_that_trains_may_take_as_long_as_it_takes(monkeypatch, mode, limit):
     given = {}
     monkeypatch.setattr(pages, "make_pages", lambda paths, folder, timeout: given.update(timeout=timeout) or {})
-    monkeypatch.setattr(sys, "argv", ["pages", "01_data.ipynb"])
+    monkeypatch.setattr(sys, "argv", ["pages", str(REPOSITORY / "notebooks" / "01_data.ipynb")])
     monkeypatch.setenv("NOTEBOOK_MODE", mode)
     with pytest.raises(SystemExit) as ended:
         pages.main()

@@ -3,6 +3,8 @@
 import csv
 import io
 
+import pytest
+
 from helpers import records
 from helpers.publishing import results
 from helpers.records import RUNS, read_record
@@ -12,6 +14,12 @@ def test_readme_shows_the_results_of_the_records():
     text = results.README.read_text(encoding="utf-8")
     assert results.with_results(text) == text, "run python -m helpers.publishing.results"
     assert f"| **{read_record('session_62')['test']['accuracy']:.2f}** |" in text
+
+
+def test_a_readme_without_the_place_for_the_table_is_named():
+    for text in ("", results.BEGIN, f"{results.END} {results.END} {results.BEGIN}"):
+        with pytest.raises(ValueError, match="README must hold the lines <!-- .* once"):
+            results.with_results(text)
 
 
 def test_the_log_of_the_experiments_is_that_of_the_records():

@@ -18,6 +18,24 @@ def test_record_is_written_and_read_back(tmp_path):
     assert [path.name for path in (tmp_path / "session_62").iterdir()] == ["record.json"]
 
 
+@pytest.mark.parametrize("name", ["HISTORY", "CONFUSION", "history", "día"])
+def test_a_run_may_have_any_plain_name(tmp_path, name):
+    """The words among them that stand in for rows while a record is written."""
+    record = read_record("session_62") | {"name": name, "command": f'--name "history": "HISTORY" {name}'}
+    records.write_record(record, tmp_path)
+    assert read_record(name, tmp_path) == record
+
+
+def test_what_cannot_be_written_whole_leaves_nothing(tmp_path):
+    def half(part):
+        part.write_text("half")
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        records.write_whole(tmp_path / "file", half)
+    assert not list(tmp_path.iterdir())
+
+
 def test_record_that_is_missing_damaged_or_incomplete(tmp_path):
     with pytest.raises(FileNotFoundError, match="no run 'none'.*session_62"):
         read_record("none")

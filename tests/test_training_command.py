@@ -277,7 +277,7 @@ def test_two_processes_do_not_train_one_run_and_a_killed_one_leaves_no_lock(tmp_
     first.wait()
     first.stdout.close()
     third = command_line(tmp_path, "--epochs", "500", "--resume")
-    while "EPOCH:  2/500" not in third.stdout.readline():
+    while "EPOCH:" not in third.stdout.readline():
         assert third.poll() is None
     third.send_signal(signal.SIGINT)
     third.communicate(timeout=600)

@@ -6,6 +6,7 @@ Notebook 01 shows it, section by section.
 import functools
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -82,8 +83,24 @@ def train_loader(dataset, batch_size=128, seed=0, workers=0, share=(0, 1), epoch
     """
     batches = ShuffledBatches(len(dataset), batch_size, seed, share, epochs)
     # Each batch that waits holds open files, of which a process may have a thousand or so.
-    ahead = min(AHEAD // batch_size, 64)
-    return _loader(dataset, batches, device, workers, max(ahead // max(workers, 1), 2))
+    ahead = max(min(AHEAD // batch_size, 64) // max(workers, 1), 2)
+    _check_shared_memory(workers, workers * ahead * min(batch_size, len(dataset)))
+    return _loader(dataset, batches, device, workers, ahead)
+
+
+def _check_shared_memory(workers, images, place="/dev/shm"):
+    """Raise ``ValueError`` where ``images`` do not fit into the memory in which the ``workers`` hand them over.
+
+    A worker would otherwise be killed in mid-run, and the others wait for it.
+    """
+    if not workers or not os.path.isdir(place):
+        return
+    needed, free = 3072 * images / 1e6, shutil.disk_usage(place).free / 1e6
+    if needed > free:
+        raise ValueError(
+            f"{workers} workers prepare {needed:.0f} MB of images in {place}, which has {free:.0f} MB free: lower "
+            "--workers or --batch-size, or give the container more (docker run --shm-size=1g)"
+        )
 
 
 def test_loader(dataset, batch_size=125, device=None):

@@ -76,6 +76,11 @@ def main():
     prepare_environment()
     mode = notebook_mode()
     paths = [Path(name).resolve() for name in sys.argv[1:]] or sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+    for path in paths:
+        try:
+            nbformat.read(path, as_version=4)
+        except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
+            sys.exit(f"{path} is no notebook that can be read: {str(error).splitlines()[0][:200]}")
     folder = REPOSITORY / "build"
     print(f"Executing {len(paths)} notebooks in {mode} mode.")
     failures = make_pages(paths, folder, timeout=600 if mode == "quick" else None)

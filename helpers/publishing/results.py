@@ -33,6 +33,8 @@ def results_table(runs=RUNS):
 
 def with_results(text, runs=RUNS):
     """Return the README's ``text`` with the table between its two markers made anew."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"the README must hold the lines {BEGIN} and {END} once: the table goes between them")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     return f"{before}{BEGIN}\n{results_table(runs)}\n{END}{after}"

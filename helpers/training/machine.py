@@ -30,7 +30,8 @@ def usable_device(name):
             return device
     except (RuntimeError, AssertionError, NotImplementedError):  # a wrong name; not compiled in; no such number
         pass
-    raise ValueError(f"{name!r} is no device that can be used here: cpu can, and {best_device()} is the fastest")
+    there = " or ".join(dict.fromkeys((best_device().type, "cpu")))
+    raise ValueError(f"{name!r} is no device that PyTorch can use here; --device may be {there}")
 
 
 def environment_number(name, default):
