@@ -253,6 +253,66 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
         text("-c '$(LACKING)'", "-c ''"),
         "tests/test_setup.py -k lacking",
     ),
+    (
+        "an official batch that is opened whatever its checksum",
+        "helpers/data/official.py",
+        text("if hashlib.md5(content).hexdigest() != expected:", "if not content:"),
+        "tests/test_data_official.py -k gadget",
+    ),
+    (
+        "an unpickler that looks up whatever it is asked for",
+        "helpers/data/official.py",
+        text("raise pickle.UnpicklingError(", "return super().find_class(module, name)  # ("),
+        "tests/test_data_official.py -k gadget",
+    ),
+    (
+        "a sheet that is missing and not missed",
+        "helpers/data/sheets.py",
+        text('if train and names not in (expected, ["data_batch"]):', "if not names:"),
+        "tests/test_data_sheets.py -k missing",
+    ),
+    (
+        "other data on resuming",
+        "helpers/training/checkpoints.py",
+        text("| run.data\n", "\n"),
+        "tests/test_training_checkpoints.py -k other_data",
+    ),
+    (
+        "a rotten byte in a checkpoint",
+        "helpers/training/checkpoints.py",
+        text("if damaged := parts.testzip():", "if damaged := None:"),
+        "tests/test_training_checkpoints.py -k rotten",
+    ),
+    (
+        "two processes that train one run",
+        "helpers/training/command.py",
+        text("lock.acquire(blocking=False)", "pass"),
+        "tests/test_training_command.py -k two_processes",
+    ),
+    (
+        "a resumed run in another precision",
+        "helpers/training/command.py",
+        text('asked["precision"] = begun', "pass"),
+        "tests/test_training_command.py -k keeps_its_precision",
+    ),
+    (
+        "a rise of exactly one step",
+        "helpers/training/run.py",
+        text("warmup *= 1 + 1e-9", "pass"),
+        "tests/test_training_command.py -k refused_by_name",
+    ),
+    (
+        "a mirror that talks nonsense",
+        "helpers/data/fetching.py",
+        text("except (OSError, HTTPException, ValueError)", "except OSError"),
+        "tests/test_data_fetching.py -k nonsense",
+    ),
+    (
+        "a notebook that was executed in quick mode",
+        "notebooks/01_data.ipynb",
+        text("Mode: full", "Mode: quick"),
+        "tests/test_notebook_outputs.py -k 01",
+    ),
 )
 
 
