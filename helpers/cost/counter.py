@@ -1,7 +1,9 @@
 """The counter: what any network costs, by running it once and watching every operation. Notebooks 03 and 04 use it."""
 
-from contextlib import contextmanager
-from dataclasses import replace
+import sys
+from collections.abc import Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass, replace
 from itertools import chain
 
 import torch
@@ -11,6 +13,8 @@ from torch.utils._pytree import tree_leaves
 
 from helpers.cost.operations import BLIND, Field, largest, price
 from helpers.cost.table import Cost, NetworkCost, integer, single
+
+_COMPOSED = torch._C.DispatchKey.CompositeImplicitAutograd  # of operations that consist of others
 
 
 def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4):
@@ -31,14 +35,21 @@ def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4
     Raises ``TypeError`` or ``ValueError`` for an ``input_size`` that is not three positive integers, ``ValueError`` for
     lazy layers, ``NotImplementedError`` for a fused recurrent layer; errors of ``forward`` itself pass through.
     """
+    if not isinstance(module, torch.nn.Module):
+        made = f"the class {module.__name__}: make one first" if isinstance(module, type) else repr(module)
+        raise TypeError(f"module must be an nn.Module, not {made}")
+    if not isinstance(input_size, (tuple, list)):
+        raise TypeError(f"input_size must be (channels, height, width), not {input_size!r}")
     if len(input_size) != 3:
         raise ValueError(f"input_size must be (channels, height, width), not {input_size!r}")
     input_size = tuple(integer("input_size", number) for number in input_size)
     batch_size, element_size = integer("batch_size", batch_size), integer("element_size", element_size)
     if any(map(torch.nn.parameter.is_lazy, module.parameters())):
         raise ValueError("the module has lazy layers, whose weights have no shape yet: run it on an image first")
+    module = getattr(module, "_orig_mod", module)  # what torch.compile was given
     like = next((t for t in chain(module.parameters(), module.buffers()) if t.is_floating_point()), torch.empty(0))
-    with _undisturbed(module, like.device), _Counter(module, batch_size, element_size) as counter:
+    counter = _Counter(module, batch_size, element_size)
+    with _undisturbed(module, like.device), counter.undo_writes(), counter.follow_modules(), counter:
         image = torch.zeros(1, *input_size, dtype=like.dtype, device=like.device)
         counter.fields[id(image)] = (image, Field((1, 1), (1, 1), input_size[1:]))
         returned = module(image)
@@ -46,14 +57,14 @@ def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4
     if output is None:
         raise TypeError(f"forward must return tensors, not {type(returned).__name__}")
     unused = {}
-    for name, parameter in module.named_parameters():
+    for name, parameter in _parameters(module):
         if id(parameter) not in counter.counted:
             owner = name.rpartition(".")[0] or type(module).__name__
             unused[owner] = unused.get(owner, 0) + parameter.numel()
     rows = counter.rows + [Cost(name, "unused", params, 0, 0, 0, (), 0, 0) for name, params in unused.items()]
     sums = [sum(getattr(row, what) for row in rows) for what in ("params", "macs", "activations", "bytes")]
     field = counter.field(output) or BLIND
-    sight = (tuple(output.shape[1:]), single(field.size), single(field.jump))
+    sight = (_without_batch(output), single(field.size), single(field.jump))
     return NetworkCost(rows, Cost("total", "", *sums, *sight))
 
 
@@ -68,29 +79,44 @@ class _Counter(TorchDispatchMode):
         self.running = [type(module).__name__]  # the names of the modules that are in their forward, the innermost last
         # By the tensor's id. The tensor is kept as well, so that no other can get the same id.
         self.fields = {}  # computed from the image: (tensor, field)
-        self.origins = {id(p): (p, {id(p)}) for p in module.parameters()}  # from parameters alone: (tensor, which ones)
+        self.origins = {
+            id(p): (p, {id(p)}) for _, p in _parameters(module)
+        }  # from parameters alone: (tensor, which ones)
+        self.storages = {p.untyped_storage()._cdata: p for p in module.parameters()}
+        self.overwritten = {}  # by storage: (parameter, the values that it had)
+        self.biasless = (None, None)  # a product, its row: a bias that is added to it belongs to the row
         self.written = {}  # by storage: the field of what was written in place, which every view of the storage may see
 
-    def __enter__(self):
-        self.hooks = (
-            register_module_forward_pre_hook(self.enter_module),
-            register_module_forward_hook(self.leave_module, always_call=True),
-        )
-        return super().__enter__()
+    @contextmanager
+    def follow_modules(self):
+        """Within this context it is known which module is in its forward."""
+        pre, post = register_module_forward_pre_hook, register_module_forward_hook
+        with pre(self.enter_module), post(self.leave_module, always_call=True):
+            yield
 
-    def __exit__(self, *error):
-        for hook in self.hooks:
-            hook.remove()
-        return super().__exit__(*error)
+    @contextmanager
+    def undo_writes(self):
+        """After this context parameters have the values they had, whatever forward wrote into them."""
+        try:
+            yield
+        finally:
+            for parameter, values in self.overwritten.values():
+                parameter.data.copy_(values)  # through .data: for autograd nothing has happened
 
     def enter_module(self, module, inputs):
         self.running.append(self.names.get(id(module), self.running[-1]))
 
     def leave_module(self, module, inputs, output):
-        name, last = self.running.pop(), self.rows[-1] if self.rows else None  # output is None where forward failed
+        returned = next(iter(_tensors(output)), None)  # None where forward failed
+        seen = returned is not None and self.field(returned)
+        given = {id(t): t for t in _tensors(inputs)}
+        if isinstance(module, torch.nn.Softsign) and seen:  # to PyTorch it is no operation, but a division
+            self.add_row("activation", 0, seen, given, returned, given, set())
+        name, last = self.running.pop(), self.rows[-1] if self.rows else None
         # nn.Linear on (N, H, W, C) multiplies (N · H · W, C) and reshapes: show the shape that it returns.
-        if isinstance(module, torch.nn.Linear) and output is not None and last and last.name == name:
-            self.rows[-1] = replace(last, output_shape=tuple(output.shape[1:]))
+        if isinstance(module, torch.nn.Linear) and returned is not None and last and last.name == name:
+            if self.batch_size * returned.numel() == last.activations:
+                self.rows[-1] = replace(last, output_shape=_without_batch(returned))
 
     def field(self, tensor):
         """Return what ``tensor`` sees of the image; None where it was not computed from it."""
@@ -98,20 +124,26 @@ class _Counter(TorchDispatchMode):
         return largest([field for _, field in filter(None, entries)])
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED):
+            with self:  # in inference mode conv2d, linear and the like come whole; their parts come here once more
+                return func._op_dk(_COMPOSED, *args, **(kwargs or {}))
+        given = _by_name(func, args, kwargs or {})
+        self.keep_overwritten(func, given)
         result = func(*args, **(kwargs or {}))
         inputs, outputs = {id(t): t for t in _tensors((args, kwargs))}, _tensors(result)
         seen = {key: field for key, tensor in inputs.items() if (field := self.field(tensor))}
         origin = set().union(*(self.origins[key][1] for key in inputs if key in self.origins))
         if not outputs or not (seen or origin):
             return result
-        arguments = func._schema.arguments
-        given = {a.name: a.default_value for a in arguments} | (kwargs or {})
-        given |= {a.name: value for a, value in zip(arguments, args, strict=False)}
         kind, macs, field = price(func, given, outputs[0], largest(list(seen.values())) or BLIND, seen)
-        if seen and origin - self.counted:
+        bias = self.bias(func, inputs, seen)
+        if bias is not None:
+            self.add_bias(bias, origin - self.counted)
+        elif seen and origin - self.counted:
             kind = kind or "other"
         if kind and (seen or macs):
             self.add_row(kind, macs, field, inputs, outputs[0], seen, origin - self.counted)
+            self.biasless = (outputs[0], self.rows[-1]) if kind == "linear" else (None, None)
         for tensor in outputs:
             if not seen:
                 self.origins[id(tensor)] = (tensor, origin)
@@ -122,6 +154,33 @@ class _Counter(TorchDispatchMode):
                 self.written[key] = (tensor, largest([field, self.written.get(key, (tensor, field))[1]]))
         return result
 
+    def keep_overwritten(self, func, given):
+        """Remember the values of the parameters that this operation writes into."""
+        written = [given[a.name] for a in func._schema.arguments if a.alias_info and a.alias_info.is_write]
+        for storage in {tensor.untyped_storage()._cdata for tensor in _tensors(written)} & set(self.storages):
+            parameter = self.storages[storage]
+            self.overwritten.setdefault(storage, (parameter, parameter.detach().clone()))
+
+    def bias(self, func, inputs, seen):
+        """Return the vector that is added to the last product, where this is such an addition.
+
+        nn.Linear adds its bias so where its input does not lie in memory in one piece.
+        """
+        product, row = self.biasless
+        added = [tensor for key, tensor in inputs.items() if key not in seen and tensor.dim() == 1]
+        if product is None or func.overloadpacket is not torch.ops.aten.add or len(inputs) != 2 or len(added) != 1:
+            return None
+        (to,) = (tensor for tensor in inputs.values() if tensor is not added[0])
+        same = to.untyped_storage()._cdata == product.untyped_storage()._cdata and row is self.rows[-1]
+        return added[0] if same and to.shape[-1:] == added[0].shape else None
+
+    def add_bias(self, bias, parameters):
+        row = self.rows[-1]
+        self.counted |= parameters
+        params = row.params + sum(self.origins[key][0].numel() for key in parameters)
+        self.rows[-1] = replace(row, params=params, bytes=row.bytes + self.element_size * bias.numel())
+        self.biasless = (None, None)
+
     def add_row(self, kind, macs, field, inputs, output, seen, parameters):
         batch = self.batch_size if seen else 1  # what was not computed from the image is there only once
         read = sum(tensor.numel() * (batch if key in seen else 1) for key, tensor in inputs.items())
@@ -129,23 +188,31 @@ class _Counter(TorchDispatchMode):
         params = sum(self.origins[key][0].numel() for key in parameters)
         self.counted |= parameters
         counts = (params, batch * macs, batch * output.numel(), moved)
-        sight = (tuple(output.shape[1:]), single(field.size), single(field.jump))
+        sight = (_without_batch(output), single(field.size), single(field.jump))
         self.rows.append(Cost(self.running[-1], kind, *counts, *sight))
 
 
 @contextmanager
 def _undisturbed(module, device):
     """Within this context ``module`` evaluates and works on copies of its buffers; after it all is as it was before."""
-    modes = [(m, m.training) for m in module.modules()]
-    buffers = [(m, name, b) for m, _ in modes for name, b in m._buffers.items() if b is not None]
+    modules = [m for m in module.modules() if hasattr(m, "training")]  # a frozen TorchScript module has no such flag
+    plain = [m for m in modules if not isinstance(m, torch.jit.ScriptModule)]
+    modes = [(m, m.training) for m in modules]
+    buffers = [(m, name, b) for m in modules for name, b in m._buffers.items() if b is not None]
+    copies = {id(b): b.clone() for _, _, b in buffers}  # a buffer of two modules stays one
+    attributes = [(held, dict(held)) for m in plain for held in (vars(m), m._parameters, m._buffers, m._modules)]
+    values = [(p, p.data) for p in module.parameters()]
     fused = torch.backends.mha.get_fastpath_enabled()  # a whole attention layer as one operation
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.inference_mode(False), torch.no_grad():
+    # What torch.compile has made does not compile within this context: it would remember it for ever.
+    eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    random = torch.random.fork_rng([device] if device.type == "cuda" else [])
+    with eager, random, torch.inference_mode(False), torch.no_grad():
         try:
             torch.backends.mha.set_fastpath_enabled(False)
-            for m, _ in modes:
+            for m in modules:
                 m.training = False
             for m, name, buffer in buffers:
-                m._buffers[name] = buffer.clone()
+                m._buffers[name] = copies[id(buffer)]
             yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fused)
@@ -153,7 +220,42 @@ def _undisturbed(module, device):
                 m.training = training
             for m, name, buffer in buffers:
                 m._buffers[name] = buffer
+            for held, before in attributes:
+                held.clear()
+                held.update(before)
+            for parameter, data in values:
+                if parameter.data_ptr() != data.data_ptr():
+                    parameter.data = data
+
+
+def _parameters(module):
+    """Return (name, tensor) of every parameter; those of a frozen TorchScript module are constants of its graph."""
+    if isinstance(module, torch.jit.ScriptModule) and not hasattr(module, "training"):
+        constants = module.graph.findAllNodes("prim::Constant")
+        tensors = [node.t("value") for node in constants if node.hasAttribute("value") and node.kindOf("value") == "t"]
+        return [("", tensor) for tensor in tensors if tensor.is_floating_point() and tensor.dim()]
+    return list(module.named_parameters())
+
+
+def _by_name(func, args, kwargs):
+    arguments = func._schema.arguments
+    given = {a.name: a.default_value for a in arguments} | kwargs
+    return given | {a.name: value for a, value in zip(arguments, args, strict=False)}
+
+
+def _without_batch(tensor):
+    """Return the shape of one image's share: a first dimension that is not 1 is none of the one image's batch."""
+    return tuple(tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape)
 
 
 def _tensors(tree):
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+    """Return the tensors in a tree of lists, tuples, mappings and dataclasses."""
+    found = []
+    for leaf in tree_leaves(tree):
+        if isinstance(leaf, torch.Tensor):
+            found.append(leaf)
+        elif isinstance(leaf, Mapping):
+            found += _tensors(list(leaf.values()))
+        elif is_dataclass(leaf) and not isinstance(leaf, type):
+            found += _tensors([getattr(leaf, field.name) for field in fields(leaf)])
+    return found

@@ -50,12 +50,18 @@ _PRODUCTS = {
     "addmm": ("mat1", "mat2"), "baddbmm": ("batch1", "batch2"), "addmv": ("mat", "vec"), "linear": ("input", "weight"),
 }  # fmt: skip
 _ACTIVATIONS = set(
-    "relu relu6 leaky_relu elu celu gelu silu mish glu sigmoid log_sigmoid_forward tanh threshold softplus hardtanh "
-    "hardsigmoid hardswish _prelu_kernel rrelu_with_noise _softmax _log_softmax".split()
+    "relu relu6 leaky_relu elu celu gelu silu mish glu sigmoid log_sigmoid_forward tanh threshold softplus "
+    "hardtanh hardsigmoid hardswish hardshrink softshrink _prelu_kernel rrelu_with_noise _softmax _log_softmax "
+    "_safe_softmax".split()
 )
 # How many neighbours make one element of the new grid; 0: as many as it is coarser.
 _RESAMPLINGS = {"upsample_nearest2d": 1, "_upsample_nearest_exact2d": 1, "upsample_bilinear2d": 2}
 _RESAMPLINGS |= {"upsample_bicubic2d": 4, "pixel_shuffle": 1, "pixel_unshuffle": 0}
+
+
+def two(numbers):
+    """Return (3, 3) of (3,) and of (3, 3): torch takes one number for both directions."""
+    return tuple(numbers) * 2 if len(numbers) == 1 else tuple(numbers)
 
 
 def price(func, given, output, field, seen):
@@ -70,8 +76,9 @@ def price(func, given, output, field, seen):
         kind = conv_kind(image.shape[1], given["groups"], kernel, dilation, transposed)
         grid = image if transposed else output  # each of its pixels meets every weight once
         macs = weight.numel() * (grid.numel() // grid.shape[1])
-        if len(stride) != 2:
+        if len(kernel) != 2:
             return kind, macs, field.mix()
+        stride, dilation = two(stride), two(dilation)
         if transposed:  # one pixel of the output gets only every (stride / common)-th tap
             common = tuple(map(math.gcd, stride, dilation))
             kernel = [math.ceil(k * c / s) for k, c, s in zip(kernel, common, stride, strict=True)]
@@ -101,7 +108,7 @@ def price(func, given, output, field, seen):
             sides = list(zip(before, after, strict=True))
             kernel = [max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in sides]
             stride = [(n - k) / (m - 1) if m > 1 else n for (n, m), k in zip(sides, kernel, strict=True)]
-        return "pooling", 0, field.slide(kernel, stride, given.get("dilation") or (1, 1), after)
+        return "pooling", 0, field.slide(two(kernel), two(stride), two(given.get("dilation") or (1, 1)), after)
     if torch.Tag.reduction in func.tags:  # a mean or the like: nn.AdaptiveAvgPool2d(1) is one
         tensor, dims, axes = given["self"], given.get("dim"), (0, 1)
         if tensor.dim() >= 4:
