@@ -207,7 +207,7 @@ def shortcut_without_weights(net, x):
         (lambda net, x: F.interpolate(net.conv(F.max_pool2d(x, 2)), scale_factor=2), 2 + 4 * 2, 1),
         (lambda net, x: F.conv_transpose2d(F.max_pool2d(x, 2), torch.ones(2, 2, 2, 2), stride=2), 2, 1),
         (lambda net, x: F.conv_transpose2d(F.max_pool2d(x, 2), torch.ones(2, 2, 4, 4), stride=2), 4, 1),
-        (lambda net, x: F.pixel_unshuffle(x, 2), 2, 2),
+        (lambda net, x: F.conv2d(F.pixel_unshuffle(x, 2), torch.ones(1, 8, 1, 1)), 2, 2),
         (lambda net, x: F.max_pool2d(x, (2,)), 2, 2),
         (lambda net, x: F.avg_pool2d(x, (3,), stride=(2,)), 3, 2),
         (lambda net, x: F.conv2d(x, torch.ones(2, 2, 3, 3), stride=(2,)), 3, 2),

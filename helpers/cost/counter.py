@@ -11,10 +11,14 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers.cost.operations import BLIND, Field, largest, price
+from helpers.cost.fields import BLIND, UNKNOWN, checked, joined, of_image
+from helpers.cost.operations import price
 from helpers.cost.table import Cost, NetworkCost, integer, single
+from helpers.cost.views import by_strides
 
 _COMPOSED = torch._C.DispatchKey.CompositeImplicitAutograd  # of operations that consist of others
+
+_NEW = ("new_", "zeros_like", "ones_like", "empty_like", "full_like", "rand")  # take no more than a shape
 
 
 def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4):
@@ -51,7 +55,7 @@ def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4
     counter = _Counter(module, batch_size, element_size)
     with _undisturbed(module, like.device), counter.undo_writes(), counter.follow_modules(), counter:
         image = torch.zeros(1, *input_size, dtype=like.dtype, device=like.device)
-        counter.fields[id(image)] = (image, Field((1, 1), (1, 1), input_size[1:]))
+        counter.note(image, of_image(image.shape), False)
         returned = module(image)
     output = next(iter(_tensors(returned)), None)
     if output is None:
@@ -76,16 +80,15 @@ class _Counter(TorchDispatchMode):
         self.batch_size, self.element_size = batch_size, element_size
         self.rows, self.counted = [], set()  # counted: the ids of the parameters that stand in a row
         self.names = {id(m): name or type(m).__name__ for name, m in module.named_modules()}
-        self.running = [type(module).__name__]  # the names of the modules that are in their forward, the innermost last
+        self.running = [(type(module).__name__, module)]  # the modules that are in their forward, the innermost last
         # By the tensor's id. The tensor is kept as well, so that no other can get the same id.
-        self.fields = {}  # computed from the image: (tensor, field)
-        self.origins = {
-            id(p): (p, {id(p)}) for _, p in _parameters(module)
-        }  # from parameters alone: (tensor, which ones)
+        self.fields = {}  # computed from the image: (tensor, field, when)
+        self.origins = {id(p): (p, {id(p)}) for _, p in _parameters(module)}  # from parameters alone: (…, which ones)
         self.storages = {p.untyped_storage()._cdata: p for p in module.parameters()}
         self.overwritten = {}  # by storage: (parameter, the values that it had)
         self.biasless = (None, None)  # a product, its row: a bias that is added to it belongs to the row
-        self.written = {}  # by storage: the field of what was written in place, which every view of the storage may see
+        self.written = {}  # by storage: what was written into it in place, which every older view of it may see
+        self.time = 0
 
     @contextmanager
     def follow_modules(self):
@@ -104,7 +107,7 @@ class _Counter(TorchDispatchMode):
                 parameter.data.copy_(values)  # through .data: for autograd nothing has happened
 
     def enter_module(self, module, inputs):
-        self.running.append(self.names.get(id(module), self.running[-1]))
+        self.running.append((self.names.get(id(module), self.running[-1][0]), module))
 
     def leave_module(self, module, inputs, output):
         returned = next(iter(_tensors(output)), None)  # None where forward failed
@@ -112,7 +115,7 @@ class _Counter(TorchDispatchMode):
         given = {id(t): t for t in _tensors(inputs)}
         if isinstance(module, torch.nn.Softsign) and seen:  # to PyTorch it is no operation, but a division
             self.add_row("activation", 0, seen, given, returned, given, set())
-        name, last = self.running.pop(), self.rows[-1] if self.rows else None
+        (name, _), last = self.running.pop(), self.rows[-1] if self.rows else None
         # nn.Linear on (N, H, W, C) multiplies (N · H · W, C) and reshapes: show the shape that it returns.
         if isinstance(module, torch.nn.Linear) and returned is not None and last and last.name == name:
             if self.batch_size * returned.numel() == last.activations:
@@ -120,8 +123,21 @@ class _Counter(TorchDispatchMode):
 
     def field(self, tensor):
         """Return what ``tensor`` sees of the image; None where it was not computed from it."""
-        entries = (self.fields.get(id(tensor)), self.written.get(tensor.untyped_storage()._cdata))
-        return largest([field for _, field in filter(None, entries)])
+        _, field, since = self.fields.get(id(tensor), (tensor, None, -1))
+        later = self.written.get(tensor.untyped_storage()._cdata, {}).values()
+        added = [by_strides(tensor, *entry[:2]) for entry in later if entry[2] > since and entry[0] is not tensor]
+        fields, shape = [field] * (field is not None) + added, tuple(tensor.shape)
+        return joined(fields, [shape] * len(fields), shape) if added else field
+
+    def note(self, tensor, field, in_place):
+        self.time += 1
+        entry = (tensor, checked(field, tensor.shape), self.time)
+        self.fields[id(tensor)] = entry
+        if in_place:
+            self.written.setdefault(tensor.untyped_storage()._cdata, {})[id(tensor)] = entry
+
+    def normalising(self):
+        return any(isinstance(module, torch.nn.RMSNorm) for _, module in self.running)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED):
@@ -133,9 +149,9 @@ class _Counter(TorchDispatchMode):
         inputs, outputs = {id(t): t for t in _tensors((args, kwargs))}, _tensors(result)
         seen = {key: field for key, tensor in inputs.items() if (field := self.field(tensor))}
         origin = set().union(*(self.origins[key][1] for key in inputs if key in self.origins))
-        if not outputs or not (seen or origin):
+        if not outputs or not (seen or origin) or func.overloadpacket.__name__.startswith(_NEW):
             return result
-        kind, macs, field = price(func, given, outputs[0], largest(list(seen.values())) or BLIND, seen)
+        kind, macs, field = price(func, given, outputs[0], seen, self.normalising())
         bias = self.bias(func, inputs, seen)
         if bias is not None:
             self.add_bias(bias, origin - self.counted)
@@ -148,10 +164,9 @@ class _Counter(TorchDispatchMode):
             if not seen:
                 self.origins[id(tensor)] = (tensor, origin)
                 continue
-            self.fields[id(tensor)] = (tensor, field)
-            if id(tensor) in inputs:  # in place
-                key = tensor.untyped_storage()._cdata
-                self.written[key] = (tensor, largest([field, self.written.get(key, (tensor, field))[1]]))
+            if tensor.shape != outputs[0].shape:  # as of the parts of a split
+                _, _, field = price(func, given, tensor, seen) if not kind else (kind, 0, UNKNOWN)
+            self.note(tensor, field, id(tensor) in inputs)
         return result
 
     def keep_overwritten(self, func, given):
@@ -189,7 +204,7 @@ class _Counter(TorchDispatchMode):
         self.counted |= parameters
         counts = (params, batch * macs, batch * output.numel(), moved)
         sight = (_without_batch(output), single(field.size), single(field.jump))
-        self.rows.append(Cost(self.running[-1], kind, *counts, *sight))
+        self.rows.append(Cost(self.running[-1][0], kind, *counts, *sight))
 
 
 @contextmanager

@@ -27,8 +27,8 @@ class Cost:
     activations: int
     bytes: int
     output_shape: tuple
-    receptive_field: int | float | tuple
-    jump: int | float | tuple
+    receptive_field: int | float | tuple | None
+    jump: int | float | tuple | None
 
     @property
     def arithmetic_intensity(self):
@@ -101,12 +101,16 @@ def pair(name, value, least=1):
 
 
 def single(pair):
-    """Return the number that both entries of a pair are, or the pair where they differ."""
+    """Return the number that both entries of a pair are, or the pair where they differ; None where one is unknown."""
+    if None in pair:
+        return None
     height, width = (int(number) if number == int(number) else number for number in pair)
     return height if height == width else (height, width)
 
 
 def times(numbers):
-    """Return "3" for 3 and "16×32×32" for (16, 32, 32)."""
+    """Return "3" for 3, "16×32×32" for (16, 32, 32), and "?" for None."""
+    if numbers is None:
+        return "?"
     numbers = numbers if isinstance(numbers, tuple) else (numbers,)
     return "×".join(f"{number:.6g}" if isinstance(number, float) else str(number) for number in numbers)
