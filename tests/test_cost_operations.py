@@ -220,3 +220,8 @@ def shortcut_without_weights(net, x):
 def test_receptive_field_through_functions(function, field, jump):
     net = Function(function, conv=conv(3, dilation=2), strided=conv(3, stride=2))
     assert sight(network_cost(net, (2, 16, 16)).total) == (field, jump)
+
+
+def test_root_mean_squares_see_what_their_input_sees():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.RMSNorm([4, 30, 30]))
+    assert [(row.kind, row.receptive_field) for row in network_cost(net).layers] == [("standard", 3), ("other", 3)]

@@ -30,19 +30,24 @@ def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4
     of the module in which it happens; a module that runs twice has two rows, the second with 0 parameters. Additions,
     concatenations and reshapes are none. Parameters without a use have rows too: the rows add up to the total.
 
-    Where paths meet, the largest receptive field counts, and paths are taken to be centred on each other. A matrix
-    product over flattened pixels, attention and a global mean see all that lay side by side. Tensors of four dimensions
-    are taken as ``(N, C, H, W)``: of transformers that move the channels to the end, believe the counts, not the field.
+    Where paths meet, the largest receptive field counts, and paths are taken to be centred on each other. Where pixels
+    lie in a tensor is followed through views, permutations and crops: a matrix product over flattened pixels, attention
+    and a global mean see all that lay side by side, a mean over channels does not. Where it cannot be followed with
+    certainty (an operation that is not known, attention in windows, enlargements by a fraction) receptive field and jump
+    are None, "?" in the table, from there on.
 
-    ``module`` is left as it was: parameters, gradients, buffers, training flags, hooks (its own run, as ever), and
-    torch's random state.
-    Raises ``TypeError`` or ``ValueError`` for an ``input_size`` that is not three positive integers, ``ValueError`` for
-    lazy layers, ``NotImplementedError`` for a fused recurrent layer; errors of ``forward`` itself pass through.
+    ``module`` is left as it was: parameters (what forward writes into them is undone), gradients, buffers, attributes,
+    training flags, what torch.compile has compiled, hooks (its own run, as ever), and torch's random state; what
+    ``forward`` appends to a list stays. A frozen TorchScript module has constants for parameters: they are counted.
+    Raises ``TypeError`` for what is no module, ``TypeError`` or ``ValueError`` for an ``input_size`` that is not three
+    positive integers, ``ValueError`` for lazy layers, ``TypeError`` where no tensor is returned, and
+    ``NotImplementedError`` by name for operations with weights that are not known (quantised layers, custom operators)
+    and for fused recurrent layers; errors of ``forward`` itself pass through.
     """
     if not isinstance(module, torch.nn.Module):
         made = f"the class {module.__name__}: make one first" if isinstance(module, type) else repr(module)
         raise TypeError(f"module must be an nn.Module, not {made}")
-    if not isinstance(input_size, (tuple, list)):
+    if isinstance(input_size, str) or not hasattr(input_size, "__len__"):
         raise TypeError(f"input_size must be (channels, height, width), not {input_size!r}")
     if len(input_size) != 3:
         raise ValueError(f"input_size must be (channels, height, width), not {input_size!r}")
@@ -151,7 +156,7 @@ class _Counter(TorchDispatchMode):
         origin = set().union(*(self.origins[key][1] for key in inputs if key in self.origins))
         if not outputs or not (seen or origin) or func.overloadpacket.__name__.startswith(_NEW):
             return result
-        kind, macs, field = price(func, given, outputs[0], seen, self.normalising())
+        kind, macs, field = price(func, given, outputs[0], seen, self.origins, self.normalising())
         bias = self.bias(func, inputs, seen)
         if bias is not None:
             self.add_bias(bias, origin - self.counted)

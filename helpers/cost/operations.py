@@ -7,18 +7,13 @@ the output), the kind None where the operation is no row. Notebook 03 shows what
 
 import torch
 
-from helpers.cost import views
+from helpers.cost import products, views
 from helpers.cost.fields import (
     BLIND,
-    EVERYTHING,
     UNKNOWN,
-    Axis,
-    Branch,
-    Field,
     Run,
     enlarged,
     holds_pixels,
-    hull,
     joined,
     mixed,
     replaced,
@@ -27,17 +22,24 @@ from helpers.cost.fields import (
 from helpers.cost.table import conv_kind
 
 
-def price(func, given, output, fields, normalising=False):
+def price(func, given, output, fields, parameters=(), normalising=False):
     """Return (kind, MACs, field of the output) of one operation; the kind is None where it is no row.
 
-    ``normalising``: within a normalisation layer, whose means are taken to see nothing.
+    ``parameters``: the ids of tensors that were made from parameters; ``normalising``: within a normalisation layer,
+    whose means are taken to see nothing.
     Raises ``NotImplementedError`` for operations that are not known and may multiply by weights.
     """
     name = func.overloadpacket.__name__.rstrip("_")
     if "rnn" in name:
         raise NotImplementedError(f"the products within a fused recurrent layer, {name}, are not counted here")
     rule = _rule(func, name, normalising)
-    if not rule and fields and any(_may_hold_weights(value, fields) for value in given.values()):
+    own = func.namespace == "aten"  # of PyTorch itself: other operations may hold weights in any tensor
+    weights = [
+        value
+        for value in given.values()
+        if _may_be_weights(value, fields) and not (own and id(value) not in parameters)
+    ]
+    if weights and fields and not rule:
         raise NotImplementedError(
             f"what {func.name()} multiplies by its weights is not known here: teach it to helpers/cost/operations.py"
         )
@@ -58,13 +60,13 @@ def _rule(func, name, normalising):
     if name in _RULES:
         return _RULES[name]
     if "attention" in name:
-        return attention
+        return products.attention
     if torch.Tag.reduction in func.tags:
         return reduction
     return pointwise if torch.Tag.pointwise in func.tags else None
 
 
-def _may_hold_weights(value, fields):
+def _may_be_weights(value, fields):
     if isinstance(value, torch.ScriptObject):  # the packed weights of quantised layers
         return True
     tensor = isinstance(value, torch.Tensor) and id(value) not in fields
@@ -181,90 +183,6 @@ def each(numbers, sides):
     return numbers * sides if len(numbers) == 1 else numbers
 
 
-# Products -------------------------------------------------------------------------------------------------------------
-
-
-def product(first, second, kept, macs=lambda a, b: a.numel() * (b.shape[-1] if b.dim() > 1 else 1), added=None):
-    """Return the rule of the product of two arguments, to which the argument ``added`` is added.
-
-    ``kept``: for each of the two, the dimensions of the product by its own; over the others it is summed.
-    """
-
-    def rule(given, output, fields):
-        factors, shape = (given[first], given[second]), tuple(output.shape)
-        pairs = [(fields[id(t)], k) for t, k in zip(factors, kept, strict=True) if id(t) in fields]
-        field = _multiplied([_factor(field, k, shape) for field, k in pairs], shape) if pairs else BLIND
-        if added and id(given[added]) in fields:
-            own = [(field, shape)] if pairs else []
-            own.append((fields[id(given[added])], tuple(given[added].shape)))
-            field = joined(*zip(*own, strict=True), shape)
-        return "linear", macs(*factors), field
-
-    return rule
-
-
-def _factor(field, kept, shape):
-    """Return what one factor brings into a product of this shape, and whether that is all that it holds."""
-    summed = [dim for dim in range(len(field.dims)) if dim not in kept]
-    gone, stays = (
-        [run.axis for dim in dims for run in field.dims[dim] if run.axis is not None] for dims in (summed, kept)
-    )
-    field = mixed(field, summed)
-    dims = [(Run(None, size),) for size in shape]
-    for dim, to in kept.items() if field.dims else ():
-        dims[to] = field.dims[dim] if holds_pixels(field.dims[dim]) else dims[to]
-    return field._replace(dims=tuple(dims)), EVERYTHING in gone or bool(gone) and not stays
-
-
-def _multiplied(factors, shape):
-    fields = [field for field, _ in factors]
-    if len(fields) == 1:
-        return fields[0]
-    hulls = [hull(field) for field in fields]
-    most = None if None in hulls else tuple(map(max, zip(*hulls, strict=True)))
-    if any(whole for _, whole in factors):  # every element sees everything and has no neighbours
-        jumps = [max(f.axes[i].jump for f, whole in factors if whole and f.axes) for i in (0, 1)]
-        axes = tuple(Axis((Branch(n, n),), jump) for n, jump in zip(most, jumps, strict=True)) if most else None
-        return Field(axes, tuple((Run(None, n),) for n in shape)) if most else UNKNOWN
-    paired = [[dim for dim, runs in enumerate(field.dims) if holds_pixels(runs)] for field in fields]
-    if most and all(len(dims) == 1 for dims in paired) and paired[0] != paired[1]:  # every pair of pixels
-        dims = [(Run(EVERYTHING if [i] in paired else None, n),) for i, n in enumerate(shape)]
-        return Field(None, tuple(dims), most)
-    return joined(fields, [shape] * len(fields), shape)
-
-
-def attention(given, output, fields):
-    query, key, value = given["query"], given["key"], given["value"]
-    macs = query.numel() // query.shape[-1] * key.shape[-2] * (query.shape[-1] + value.shape[-1])
-    shape, dims = tuple(output.shape), range(output.dim())
-    kept = {id(query): dims[:-1], id(key): dims[:-2], id(value): [*dims[:-2], dims[-1]]}
-    found = [(fields[id(t)], {dim: dim for dim in kept[id(t)]}) for t in (query, key, value) if id(t) in fields]
-    if any(t.dim() != output.dim() for t in (query, key, value)) or not found:
-        return "attention", macs, UNKNOWN
-    return "attention", macs, _multiplied([_factor(field, k, shape) for field, k in found], shape)
-
-
-def trilinear(given, output, fields):
-    """Of ``nn.Bilinear``: the products of each pair of features by its weight."""
-    _, _, field = product("i1", "i3", (_ROWS, _ROWS))(given, output, fields)
-    return "linear", given["i2"].numel() * (output.numel() // output.shape[-1]), field
-
-
-_ROWS, _COLUMNS = {0: 0}, {1: 1}
-_PRODUCTS = {
-    "mm": product("self", "mat2", (_ROWS, _COLUMNS)),
-    "addmm": product("mat1", "mat2", (_ROWS, _COLUMNS), added="self"),
-    "_addmm_activation": product("mat1", "mat2", (_ROWS, _COLUMNS), added="self"),
-    "bmm": product("self", "mat2", ({0: 0, 1: 1}, {0: 0, 2: 2})),
-    "baddbmm": product("batch1", "batch2", ({0: 0, 1: 1}, {0: 0, 2: 2}), added="self"),
-    "addbmm": product("batch1", "batch2", ({1: 0}, {2: 1}), added="self"),
-    "mv": product("self", "vec", (_ROWS, {})),
-    "addmv": product("mat", "vec", (_ROWS, {}), added="self"),
-    "dot": product("self", "tensor", ({}, {})),
-    "vdot": product("self", "other", ({}, {})),
-    "_trilinear": trilinear,
-}
-
 _ACTIVATIONS = (
     "relu relu6 leaky_relu elu celu gelu silu mish glu sigmoid log_sigmoid_forward tanh threshold softplus hardtanh "
     "hardsigmoid hardswish hardshrink softshrink _prelu_kernel rrelu_with_noise"
@@ -290,7 +208,7 @@ _RULES = {
     **dict.fromkeys(
         "max min mean sum var std prod any all std_mean var_mean logsumexp linalg_vector_norm".split(), reduction
     ),
-    **_PRODUCTS,
+    **products.RULES,
     **{name: views.moving(rule) for name, rule in views.RULES.items()},
     **dict.fromkeys(("cat", "stack"), views.put_together),
     "embedding": views.embedding,
