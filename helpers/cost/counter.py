@@ -33,7 +33,7 @@ def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4
     Where paths meet, the largest receptive field counts, and paths are taken to be centred on each other. Where pixels
     lie in a tensor is followed through views, permutations and crops: a matrix product over flattened pixels, attention
     and a global mean see all that lay side by side, a mean over channels does not. Where it cannot be followed with
-    certainty (an operation that is not known, attention in windows, enlargements by a fraction) receptive field and jump
+    certainty (an operation that is not known, attention in windows, enlargements by a fraction) the field and the jump
     are None, "?" in the table, from there on.
 
     ``module`` is left as it was: parameters (what forward writes into them is undone), gradients, buffers, attributes,

@@ -14,9 +14,9 @@ class Cost:
 
     ``kind`` of a convolution is every word that applies, in this order: "transposed", "dilated", then "depthwise" (one
     group for every input channel) or else "grouped", "pointwise" (1×1), and "standard" where none does. No word
-    displaces another: dilated and depthwise is "dilated depthwise"; "deformable" stands before them. The other kinds are "linear" (any matrix product),
-    "attention", "batchnorm", "activation", "pooling"; "other", any other use of parameters; "unused", parameters
-    without a use.
+    displaces another: dilated and depthwise is "dilated depthwise"; "deformable" stands before them. The other kinds
+    are "linear" (any matrix product), "attention", "batchnorm", "activation", "pooling"; "other", any other use of
+    parameters; "unused", parameters without a use.
     ``output_shape`` is without the batch: ``(C, H, W)``, or ``(features,)`` of a linear layer. ``receptive_field`` and
     ``jump`` are None where they are not known.
     """
