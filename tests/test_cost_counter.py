@@ -1,6 +1,7 @@
 """The counter: the networks of the course, all of torchvision, any module that runs forward."""
 
 import random
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -165,6 +166,76 @@ def test_a_linear_layer_on_pixels_shows_the_shape_that_it_returns():
     assert row.receptive_field == 1  # every pixel by itself
 
 
+@pytest.mark.parametrize("linear", [nn.Linear(3, 5), nn.Linear(3, 5, bias=False)])
+def test_a_linear_layer_is_one_row_however_its_input_lies_in_memory(linear):
+    net = Function(lambda net, x: net.linear(x.flatten(2).transpose(1, 2)), linear=linear)
+    (row,) = network_cost(net, (3, 6, 7), batch_size=2).layers
+    params = sum(p.numel() for p in linear.parameters())
+    assert (row.kind, row.output_shape, row.params, row.macs) == ("linear", (42, 5), params, 2 * 15 * 42)
+    assert (row.activations, row.bytes) == (2 * 210, 4 * (2 * 126 + params + 2 * 210))
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.Hardshrink(), nn.Softshrink(), nn.Softsign(), nn.LogSigmoid()])
+def test_an_activation_is_a_row(activation):
+    (row,) = network_cost(nn.Sequential(activation)).layers
+    assert (row.name, row.kind, row.activations, row.bytes) == ("0", "activation", 3072, 8 * 3072)
+
+
+class WithAttention(nn.Linear):
+    def forward(self, x):
+        return super().forward(x), None
+
+
+@dataclass
+class Answer:
+    logits: torch.Tensor
+    loss: torch.Tensor | None = None
+
+
+class Mapped(dict):
+    """As the answers of language models are."""
+
+
+@pytest.mark.parametrize("wrapped", [Answer, lambda x: Mapped(logits=x), lambda x: [{"logits": (x,)}]])
+def test_what_a_network_returns(wrapped):
+    layers = nn.Sequential(nn.Flatten(), WithAttention(3072, 10))
+    cost = network_cost(Function(lambda net, x: wrapped(net.layers(x)[0]), layers=layers))
+    assert (cost.total.macs, cost.total.output_shape) == (30_720, (10,))
+
+
+def test_a_network_that_loses_the_batch():
+    assert network_cost(
+        Function(lambda net, x: net.conv(x).squeeze(), conv=nn.Conv2d(3, 10, 32))
+    ).total.output_shape == (10,)
+    cost = network_cost(Function(lambda net, x: net.linear(x.flatten()), linear=nn.Linear(3072, 10)))
+    assert cost.total.output_shape == (10,)
+    assert [(row.kind, row.params, row.macs) for row in cost.layers] == [("linear", 30_730, 30_720)]
+
+
+class Writing(nn.Conv2d):
+    """Changes its weights, in three ways, and itself in forward."""
+
+    def forward(self, x):
+        with torch.no_grad():
+            self.weight.clamp_(0.1, 0.2)
+            self.weight.data.view(-1)[:5].fill_(7)
+            self.bias.data = self.bias.data + 1
+        self.register_buffer("late", x)
+        self.calls = 1
+        return super().forward(x)
+
+
+def test_what_forward_writes_is_undone():
+    net = Writing(3, 4, 3)
+    before, held = {name: tensor.clone() for name, tensor in net.state_dict().items()}, dict(vars(net))
+    pointers = [p.data_ptr() for p in net.parameters()]
+    assert network_cost(net).total.macs == 97_200
+    assert list(net.state_dict()) == ["weight", "bias"] and vars(net) == held
+    assert all(tensor.equal(before[name]) for name, tensor in net.state_dict().items())
+    assert pointers == [p.data_ptr() for p in net.parameters()]
+    net(torch.zeros(1, 3, 8, 8)).sum().backward()
+
+
 class Restless(nn.Module):
     """Does all that a forward pass could leave behind."""
 
@@ -238,6 +309,54 @@ def test_any_dtype_device_and_mode():
     assert network_cost(traced).total == expected
 
 
+class WithoutGradients(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, bias=False)
+
+    @torch.inference_mode()
+    def forward(self, x):
+        return F.interpolate(self.conv(x), scale_factor=2)
+
+
+def test_a_forward_in_inference_mode():
+    """Where operations come whole, as conv2d and upsample_nearest2d.vec."""
+    cost = network_cost(WithoutGradients())
+    assert [(row.name, row.kind, row.macs, row.receptive_field) for row in cost.layers] == [
+        ("conv", "standard", 97_200, 3)
+    ]
+    assert cost.total.output_shape == (4, 60, 60)
+
+
+def test_a_compiled_network_is_compiled_as_before():
+    compiled = []
+
+    def backend(graph, inputs):
+        compiled.append(graph)
+        return graph.forward
+
+    for made in (session_net, tutorial_net):  # a second one of the same class, too
+        network = torch.compile(made().eval(), backend=backend)
+        before = len(compiled)
+        assert str(network_cost(network)) == str(network_cost(made()))
+        assert len(compiled) == before
+        network(torch.zeros(1, 3, 32, 32))
+        assert len(compiled) > before
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.* is deprecated:FutureWarning")
+def test_a_frozen_script():
+    """Its weights are constants of its graph, a batch normalisation is in the convolution before it."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 10))
+    rows = network_cost(torch.jit.freeze(torch.jit.script(net.eval()))).layers
+    assert [(row.kind, row.params, row.macs) for row in rows] == [
+        ("standard", 108 + 4, 97_200),
+        ("activation", 0, 0),
+        ("linear", 36_010, 36_000),
+    ]
+
+
 def test_rectangular_images():
     total = network_cost(nn.Conv2d(3, 4, (3, 5), stride=(1, 2)), (3, 8, 20)).total
     assert (total.output_shape, total.receptive_field, total.jump) == ((4, 6, 8), (3, 5), (1, 2))
@@ -250,11 +369,22 @@ def test_rectangular_images():
         ((3, 0, 32), ValueError, "at least 1, not 0"),
         ((3, 32.0, 32), TypeError, "an integer, not 32.0"),
         ((3, True, 32), TypeError, "an integer, not True"),
+        (32, TypeError, r"\(channels, height, width\), not 32"),
+        ("3x4", TypeError, r"\(channels, height, width\), not '3x4'"),
     ],
 )
 def test_a_wrong_input_size_is_refused(size, error, words):
     with pytest.raises(error, match=f"input_size must be .*{words}"):
         network_cost(session_net(), size)
+
+
+@pytest.mark.parametrize(
+    "module, words",
+    [(nn.Conv2d, "not the class Conv2d: make one first"), (None, "not None"), (F.relu, "not <function")],
+)
+def test_what_is_no_module_is_refused(module, words):
+    with pytest.raises(TypeError, match=f"module must be an nn.Module, {words}"):
+        network_cost(module)
 
 
 def test_lazy_layers_and_empty_answers_are_refused():

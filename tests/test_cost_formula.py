@@ -152,6 +152,13 @@ def test_what_is_no_integer_is_refused(name, value):
             nn.Conv2d(**arguments)(torch.zeros(1, 6, size, size))
 
 
+@pytest.mark.parametrize("bias", ["no", 0, None, torch.zeros(4)], ids=repr)
+def test_a_bias_is_there_or_not(bias):
+    with pytest.raises(TypeError, match="bias must be True or False, not "):
+        conv_cost(3, 4, 3, 32, bias=bias)
+    assert conv_cost(3, 4, 3, 32, bias=np.bool_(False)).params == 108
+
+
 def test_numpy_integers_are_integers():
     assert conv_cost(np.int64(3), 16, np.int32(3), (32, np.int64(32))) == conv_cost(3, 16, 3, 32)
 

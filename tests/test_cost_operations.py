@@ -207,7 +207,11 @@ def shortcut_without_weights(net, x):
         (lambda net, x: F.interpolate(net.conv(F.max_pool2d(x, 2)), scale_factor=2), 2 + 4 * 2, 1),
         (lambda net, x: F.conv_transpose2d(F.max_pool2d(x, 2), torch.ones(2, 2, 2, 2), stride=2), 2, 1),
         (lambda net, x: F.conv_transpose2d(F.max_pool2d(x, 2), torch.ones(2, 2, 4, 4), stride=2), 4, 1),
-        (lambda net, x: F.pixel_unshuffle(x, 2), 2, 2),
+        (lambda net, x: F.conv2d(F.pixel_unshuffle(x, 2), torch.ones(1, 8, 1, 1)), 2, 2),
+        (lambda net, x: F.max_pool2d(x, (2,)), 2, 2),
+        (lambda net, x: F.avg_pool2d(x, (3,), stride=(2,)), 3, 2),
+        (lambda net, x: F.conv2d(x, torch.ones(2, 2, 3, 3), stride=(2,)), 3, 2),
+        (lambda net, x: F.conv2d(x, torch.ones(2, 2, 3, 3), dilation=(2,)), 5, 1),
         (written_in_parts, 5, 1),
         (changed_in_place, 9, 1),
         (shortcut_without_weights, 3, 2),
@@ -216,3 +220,8 @@ def shortcut_without_weights(net, x):
 def test_receptive_field_through_functions(function, field, jump):
     net = Function(function, conv=conv(3, dilation=2), strided=conv(3, stride=2))
     assert sight(network_cost(net, (2, 16, 16)).total) == (field, jump)
+
+
+def test_root_mean_squares_see_what_their_input_sees():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.RMSNorm([4, 30, 30]))
+    assert [(row.kind, row.receptive_field) for row in network_cost(net).layers] == [("standard", 3), ("other", 3)]

@@ -155,5 +155,6 @@ def test_pages_around_the_lessons_say_what_they_are_for(book):
     assert "A course in notebooks" in index and "How many?" in index and "Two commands" not in index
     assert "make run" in pages["start.html"].text and "session_62" in pages["results.html"].text
     assert "In 45 minutes" in pages["teaching.html"].text and "LeNet" in pages["history.html"].text
+    assert "torchinfo" in pages["counters.html"].text
     assert "helpers.cost.formula.conv_cost" in pages["helpers.html"].text  # made from its docstring
     assert "<title>How many?" in pages["01_first.html"].text and '<html lang="en"' in pages["01_first.html"].text

@@ -13,8 +13,9 @@ What is counted, and how (notebook 03 works it out by hand):
 - ``arithmetic_intensity``: FLOPs per byte, 2 · macs / bytes.
 - ``receptive_field``: the side of the square of input pixels that can reach one element of the output; ``jump``: the
   pixels from one element to the next. Single numbers, or pairs (height, width) where the two differ. As is usual,
-  padding is not cut off, and normalisation layers are taken to add nothing. Source of the recurrences: Araujo, Norris,
-  Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019, doi:10.23915/distill.00021.
+  padding is not cut off, and normalisation layers are taken to add nothing. None (a "?" in the table) where they cannot
+  be followed with certainty. Source of the recurrences: Araujo, Norris, Sim, "Computing Receptive Fields of
+  Convolutional Neural Networks", Distill 2019, doi:10.23915/distill.00021.
 """
 
 from helpers.cost.counter import network_cost

@@ -21,11 +21,14 @@ def conv_cost(
         macs   = the same without the bias, once for every pixel of the output
 
     Refuses what ``nn.Conv2d`` refuses, by an error that names the value: ``TypeError`` for what is no integer (3.0 and
-    ``True`` are none), ``ValueError`` for zero or negative sizes, negative padding, groups that do not divide both
-    channel counts, "same" with a stride, a kernel that spans more than the padded input.
+    ``True`` are none), for a ``bias`` that is neither ``True`` nor ``False``; ``ValueError`` for zero or negative
+    sizes, negative padding, groups that do not divide both channel counts, "same" with a stride, a kernel that spans
+    more than the padded input.
     """
     in_channels, out_channels = integer("in_channels", in_channels), integer("out_channels", out_channels)
     groups = integer("groups", groups)
+    if str(getattr(bias, "dtype", type(bias).__name__)) != "bool":  # Python's own, or NumPy's
+        raise TypeError(f"bias must be True or False, not {bias!r}")
     batch_size, element_size = integer("batch_size", batch_size), integer("element_size", element_size)
     for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
         if channels % groups:

@@ -14,10 +14,11 @@ class Cost:
 
     ``kind`` of a convolution is every word that applies, in this order: "transposed", "dilated", then "depthwise" (one
     group for every input channel) or else "grouped", "pointwise" (1×1), and "standard" where none does. No word
-    displaces another: dilated and depthwise is "dilated depthwise". The other kinds are "linear" (any matrix product),
-    "attention", "batchnorm", "activation", "pooling"; "other", any other use of parameters; "unused", parameters
-    without a use.
-    ``output_shape`` is without the batch: ``(C, H, W)``, or ``(features,)`` of a linear layer.
+    displaces another: dilated and depthwise is "dilated depthwise"; "deformable" stands before them. The other kinds
+    are "linear" (any matrix product), "attention", "batchnorm", "activation", "pooling"; "other", any other use of
+    parameters; "unused", parameters without a use.
+    ``output_shape`` is without the batch: ``(C, H, W)``, or ``(features,)`` of a linear layer. ``receptive_field`` and
+    ``jump`` are None where they are not known.
     """
 
     name: str
@@ -27,8 +28,8 @@ class Cost:
     activations: int
     bytes: int
     output_shape: tuple
-    receptive_field: int | float | tuple
-    jump: int | float | tuple
+    receptive_field: int | float | tuple | None
+    jump: int | float | tuple | None
 
     @property
     def arithmetic_intensity(self):
@@ -101,12 +102,16 @@ def pair(name, value, least=1):
 
 
 def single(pair):
-    """Return the number that both entries of a pair are, or the pair where they differ."""
+    """Return the number that both entries of a pair are, or the pair where they differ; None where one is unknown."""
+    if None in pair:
+        return None
     height, width = (int(number) if number == int(number) else number for number in pair)
     return height if height == width else (height, width)
 
 
 def times(numbers):
-    """Return "3" for 3 and "16×32×32" for (16, 32, 32)."""
+    """Return "3" for 3, "16×32×32" for (16, 32, 32), and "?" for None."""
+    if numbers is None:
+        return "?"
     numbers = numbers if isinstance(numbers, tuple) else (numbers,)
     return "×".join(f"{number:.6g}" if isinstance(number, float) else str(number) for number in numbers)

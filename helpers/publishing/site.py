@@ -36,6 +36,7 @@ PAGES = {  # beside the lessons: the file that each is made from
     "notebooks/TEACHING.md": "teaching.md",
     "notebooks/GLOSSARY.md": "glossary.md",
     "notebooks/HISTORY.md": "history.md",
+    "notebooks/COUNTERS.md": "counters.md",
 }
 
 
@@ -199,6 +200,7 @@ The explorer <explorer>
 results
 glossary
 History <history>
+Counters <counters>
 teaching
 helpers
 ```

@@ -1,0 +1,286 @@
+"""Receptive fields: what each element of a tensor sees of the image, followed by where its pixels lie. For notebook 04.
+
+A tensor's dimensions hold runs of pixels: of images ``(N, C, H, W)`` the third holds the rows, the fourth the columns.
+Reshaped to ``(N, C, H · W)`` the third holds both, one after the other; a view cuts runs and a permutation moves them.
+So a reduction, a product or a convolution is judged by what lies along the dimensions that it brings together.
+Where that is not certain the field is ``UNKNOWN``, and all that is computed from it, too.
+"""
+
+from math import prod
+from typing import NamedTuple
+
+EVERYTHING = "*"  # the axis of a run that holds all pixels there are, in an order that is not known
+
+
+class Run(NamedTuple):
+    """``count`` elements side by side along a dimension, or along a part of it."""
+
+    axis: int | str | None  #: 0: rows of the image, 1: columns, None: no pixels (channels), or ``EVERYTHING``
+    count: int
+    stride: int = 1  #: the elements of the axis' grid from one to the next; not 1 where a view has cut the axis
+
+
+class Branch(NamedTuple):
+    """What elements in a row see. Where a map was enlarged, ``repeat`` elements stand for one of the map before it.
+
+    A window of several such elements sees as many of those before as it can meet where it lies worst.
+    """
+
+    base: int  #: the pixels that one element of the map before sees
+    step: int | float  #: the pixels from one of them to the next; a float where they are not evenly spaced
+    repeat: int = 1
+    taps: int = 1  #: how many elements have come together in one since
+
+    @property
+    def size(self):
+        return self.base + max(0, (self.repeat + self.taps - 2) // self.repeat) * self.step
+
+    def strided(self, stride):
+        """Return the branch of every ``stride``-th element; None where it is not certain what they meet."""
+        if self.repeat == 1 or self.repeat == stride and (self.taps - 1) % self.repeat == 0:
+            return Branch(self.size, self.step * stride // self.repeat if self.repeat > 1 else self.step * stride)
+        if self.repeat % stride == 0 == (self.taps - 1) % stride:
+            return self._replace(repeat=self.repeat // stride, taps=(self.taps - 1) // stride + 1)
+        return None
+
+
+class Axis(NamedTuple):
+    """What an element sees in one direction: the largest of what it sees on several paths, all of the same jump."""
+
+    branches: tuple
+    jump: int | float  #: the pixels from one element to the next, or of all where none lie side by side any longer
+
+    @property
+    def size(self):
+        return max(branch.size for branch in self.branches)
+
+    def widened(self, elements):
+        return self._replace(branches=tuple(b._replace(taps=b.taps + elements) for b in self.branches))
+
+
+class Field(NamedTuple):
+    """What each element of a tensor sees: the axes (height, width), and the runs of every dimension of the tensor.
+
+    ``hull``: (height, width) of what all elements see together, noted where the order of the pixels is lost.
+    """
+
+    axes: tuple | None
+    dims: tuple = ()
+    hull: tuple | None = None
+
+    @property
+    def size(self):
+        return tuple(axis.size for axis in self.axes) if self.axes else (None, None)
+
+    @property
+    def jump(self):
+        runs = [run.axis for runs in self.dims for run in runs]
+        if not self.axes or EVERYTHING in runs:
+            return None, None
+        return tuple(None if runs.count(i) > 1 else axis.jump for i, axis in enumerate(self.axes))
+
+
+UNKNOWN = Field(None)
+BLIND = Field((Axis((Branch(0, 0),), 0),) * 2)  # of what was not computed from the image
+
+
+def of_image(shape):
+    """Return the field of images ``(N, C, H, W)``: every element sees its own pixel."""
+    axis = Axis((Branch(1, 1),), 1)
+    return Field((axis, axis), tuple((Run(i, n),) for i, n in zip((None, None, 0, 1), shape, strict=True)))
+
+
+def checked(field, shape):
+    """Return the field, ``UNKNOWN`` where its dimensions are not those of the shape."""
+    counts = [prod(run.count for run in runs) for runs in field.dims]
+    return field if counts == list(shape) else UNKNOWN
+
+
+def holds_pixels(runs):
+    return any(run.axis is not None for run in runs)
+
+
+def hull(field):
+    """Return (height, width) of what all elements together see; None where it is not known."""
+    if field.hull or not field.axes:
+        return field.hull
+    together = mixed(field, range(len(field.dims)))
+    return together.size if together.axes else None
+
+
+def with_dims(field, dims):
+    """Return the field with these dimensions, its grids such that an axis in one piece has a stride of 1."""
+    axes = field.axes
+    dims = tuple(tuple(runs) for runs in dims)
+    for i in (0, 1) if axes else ():
+        runs = [run for dim in dims for run in dim if run.axis == i]
+        if len(runs) == 1:
+            branches = tuple(branch.strided(runs[0].stride) for branch in axes[i].branches)
+            if None in branches:
+                return UNKNOWN
+            axes = tuple(Axis(branches, _pitch(branches[0])) if i == j else axis for j, axis in enumerate(axes))
+            dims = tuple(tuple(r._replace(stride=1) if r.axis == i else r for r in dim) for dim in dims)
+    return Field(axes, dims, field.hull)
+
+
+def _pitch(branch):
+    pitch = branch.step / branch.repeat
+    return int(pitch) if pitch == int(pitch) else pitch
+
+
+def mixed(field, dims):
+    """Return the field after all that lay side by side along ``dims`` has come together; these hold nothing then."""
+    dims = {dim % len(field.dims) for dim in dims}
+    runs = [run for dim in dims for run in field.dims[dim]]
+    if any(run.axis == EVERYTHING for run in runs):
+        if not field.hull:
+            return UNKNOWN
+        axes = tuple(Axis((Branch(n, n),), n) for n in field.hull)
+        return Field(axes, tuple(() if holds_pixels(runs) else runs for runs in field.dims))
+    axes = list(field.axes or ())
+    for run in runs if axes else ():
+        if run.axis is not None:
+            axis = axes[run.axis].widened((run.count - 1) * run.stride)
+            steps = {_pitch(branch) for branch in axis.branches}
+            axes[run.axis] = axis._replace(jump=run.count * run.stride * max(steps))
+    rest = [() if dim in dims else runs for dim, runs in enumerate(field.dims)]
+    return with_dims(field._replace(axes=tuple(axes) or None), rest)
+
+
+def windowed(field, dim, kernel, stride, dilation, count):
+    """Return the field after a window of ``kernel`` taps, ``dilation`` apart, by ``stride`` along ``dim``."""
+    field = _one_grid(field, dim)
+    runs = field.dims[dim % len(field.dims)] if field.dims else ()
+    pixels = [run for run in runs if run.axis is not None]
+    if not field.dims:
+        return field
+    if not pixels or (kernel == stride == 1 and count == prod(run.count for run in runs)):
+        return replaced(field, dim, (Run(None, count),) if not pixels else runs)
+    (run,) = pixels if len(pixels) == 1 else (Run(EVERYTHING, 0),)
+    if run.axis == EVERYTHING or not field.axes:
+        return UNKNOWN
+    axis, whole = field.axes[run.axis], kernel == run.count and count == 1
+    if len(runs) > 1 or not whole and any(isinstance(branch.step, float) for branch in axis.branches):
+        return UNKNOWN
+    axes = list(field.axes)
+    axes[run.axis] = axis.widened((kernel - 1) * dilation * run.stride)
+    return replaced(field._replace(axes=tuple(axes)), dim, (Run(run.axis, count, run.stride * stride),))
+
+
+def replaced(field, dim, runs):
+    """Return the field with other runs along ``dim``."""
+    dims = list(field.dims)
+    dims[dim] = runs
+    return with_dims(field, dims)
+
+
+def _one_grid(field, dim):
+    """Return the field with pixels that are repeated along ``dim`` (3 rows, twice each) as a finer grid."""
+    runs = [run for run in field.dims[dim] if run.count > 1] if field.dims else []
+    if len(runs) != 2 or runs[0].axis not in (0, 1) or runs[1].axis is not None:
+        return field
+    return enlarged(replaced(field, dim, (runs[0],)), dim, runs[1].count, runs[0].count * runs[1].count)
+
+
+def enlarged(field, dim, times, count, taps=1, extra=1):
+    """Return the field on a grid ``times`` as fine along ``dim``, of ``count`` elements, each from ``taps`` before.
+
+    ``extra``: the elements of the new grid that come together in one besides.
+    """
+    field = _one_grid(field, dim)
+    runs = field.dims[dim % len(field.dims)] if field.dims else ()
+    if times == 1 or not field.axes or len(runs) != 1 or runs[0].axis not in (0, 1) or runs[0].stride != 1:
+        return field if field.axes and (times == 1 or not holds_pixels(runs)) else UNKNOWN
+    i = runs[0].axis
+    branches = tuple(
+        b._replace(repeat=b.repeat * times, taps=(b.taps + taps - 2) * times + extra) for b in field.axes[i].branches
+    )
+    if any(isinstance(branch.step, float) for branch in branches):
+        return UNKNOWN
+    axes = list(field.axes)
+    axes[i] = Axis(branches, _pitch(branches[0]))
+    return replaced(field._replace(axes=tuple(axes)), dim, (Run(i, count),))
+
+
+def reshaped(field, shape):
+    """Return the field of the same elements in the same order as a tensor of another shape."""
+    runs, dims = _merged(run for runs in field.dims for run in runs if run.count > 1), []
+    for wanted in shape:
+        dim = []
+        while wanted > 1:
+            if not runs:
+                return UNKNOWN
+            axis, count, stride = runs.pop(0)
+            if count > wanted:  # cut: the outer part here, the inner part in the next dimension
+                if count % wanted or axis == EVERYTHING or axis is not None and not even(field, axis):
+                    return UNKNOWN
+                runs.insert(0, Run(axis, count // wanted, stride))
+                count, stride = wanted, stride * (count // wanted)
+            elif wanted % count:
+                return UNKNOWN
+            dim.append(Run(axis, count, stride if axis in (0, 1) else 1))
+            wanted //= count
+        dims.append(_merged(dim))
+    return with_dims(field, dims)
+
+
+def even(field, axis):
+    """Return whether the elements of an axis lie side by side as pixels do."""
+    branches = field.axes[axis].branches if field.axes else ()
+    return all(branch.repeat == 1 and isinstance(branch.step, int) for branch in branches)
+
+
+def _merged(runs):
+    """Return the runs, neighbours as one where they are."""
+    done = []
+    for run in runs:
+        last = done[-1] if done else Run(EVERYTHING, 0)
+        if last.axis == run.axis != EVERYTHING and (run.axis is None or last.stride == run.stride * run.count):
+            done[-1] = Run(run.axis, last.count * run.count, run.stride)
+        else:
+            done.append(run)
+    return done
+
+
+def joined(fields, shapes, shape):
+    """Return the field where tensors of ``shapes`` meet element by element in one of ``shape``; the largest counts.
+
+    Paths are taken to be centred on each other. What sees the same everywhere, as a mean, has no neighbours of its own.
+    """
+    dims = []
+    if not fields or UNKNOWN in fields:
+        return UNKNOWN if fields else BLIND
+    for dim, size in enumerate(shape):
+        along = set()
+        for field, own in zip(fields, shapes, strict=True):
+            at = dim - len(shape) + len(own)
+            runs = tuple(field.dims[at]) if field.dims and at >= 0 and own[at] == size else ()
+            along |= {runs} if holds_pixels(runs) else set()
+        if len(along) > 1:
+            return UNKNOWN
+        dims.append(along.pop() if along else (Run(None, size),))
+    if any(not field.axes and not field.hull for field in fields):
+        return UNKNOWN
+    kept = {run.axis for runs in dims for run in runs}
+    hulls = [hull(field) for field in fields] if EVERYTHING in kept else []
+    together = None if None in hulls or not hulls else tuple(map(max, zip(*hulls, strict=True)))
+    if any(not field.axes for field in fields):
+        return Field(None, tuple(dims), together)
+    axes = [_largest([(f.axes[i], any(r.axis == i for d in f.dims for r in d)) for f in fields]) for i in (0, 1)]
+    return with_dims(Field(tuple(axes), (), together), dims) if all(axes) else UNKNOWN
+
+
+def _largest(axes):
+    """Return the largest of some (axis, whether its elements lie side by side); None where their jumps differ."""
+    grids = [axis for axis, side_by_side in axes if side_by_side] or [max((axis for axis, _ in axes), key=_reach)]
+    branches = tuple(dict.fromkeys(branch for axis in grids for branch in axis.branches))
+    if len({_pitch(branch) for branch in branches}) > 1:
+        return None
+    size, most = max(branch.size for branch in branches), max(axis.size for axis, _ in axes)
+    if most > size:  # from there the window goes on in the steps of the grid
+        branches = tuple(branch._replace(base=branch.base + most - size) for branch in branches)
+    return Axis(branches, max(axis.jump for axis in grids))
+
+
+def _reach(axis):
+    return axis.size, axis.jump
