@@ -72,6 +72,12 @@ def filled(net, x):
     return out
 
 
+def written_aside(net, x):
+    out = torch.zeros_like(x)
+    out[:, :, 4:] = net.conv3(x)[:, :, :-4]
+    return out
+
+
 def with_token(net, x):
     tokens = net.conv4s4(x).flatten(2).transpose(1, 2)
     return torch.cat((tokens.new_ones(1, 1, 2), tokens), 1)
@@ -134,9 +140,21 @@ KNOWN = {
         F.pixel_unshuffle(x, 2), torch.ones(8, 1, 3, 3, dtype=x.dtype), padding=1, groups=8
     ),
     "reflected": lambda net, x: F.conv2d(F.pad(x, (1,) * 4, "reflect"), torch.ones(2, 2, 3, 3, dtype=x.dtype)),
+    "differences": lambda net, x: net.conv3(x[:, :, 1:] - x[:, :, :-1]),
+    "a step apart": lambda net, x: net.conv3x4(torch.cat((x[:, :, :20], x[:, :, 4:]), 1)),
+    "focus": lambda net, x: net.conv3x8(
+        torch.cat([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)
+    ),
+    "shifted by padding": lambda net, x: net.conv3(x) + F.pad(x, (3, -3)),
+    "cropped beside valid": lambda net, x: F.conv2d(x, torch.ones(2, 2, 5, 5, dtype=x.dtype)) + x[:, :, 2:-2, 2:-2],
+    "two pixels": lambda net, x: x[:, :, 3, 3] + x[:, :, 7, 8],
+    "even kernels": lambda net, x: F.avg_pool2d(x, 2, 1, 1)[:, :, 1:, 1:] + F.avg_pool2d(x, 2, 1, 1)[:, :, :-1, :-1],
+    "written aside": lambda net, x: written_aside(net, x) + x,
     "columns alone": lambda net, x: net.conv3(x).mean(2),
 }  # fmt: skip
 UNSURE = {
+    "against the first pixel": lambda net, x: x - x[:, :, :1, :1],
+    "parts of a split": lambda net, x: x.split(12, 2)[0] + x.split(12, 2)[1],
     "up and down": lambda net, x: F.avg_pool2d(up(net.conv4s4(x), 2), 2),
     "antialias": lambda net, x: up(net.conv3(x), 0.5, "bilinear", antialias=True),
     "unpool": lambda net, x: F.max_unpool2d(*F.max_pool2d(net.conv3(x), 2, return_indices=True), 2),

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers.cost.fields import EVERYTHING, UNKNOWN, Run, of_image
-from helpers.cost.views import RULES, by_strides, restrided
+from helpers.cost.views import RULES, restrided
 
 N, C, H, W = SHAPE = (1, 8, 6, 4)
 
@@ -67,14 +67,6 @@ def test_the_runs_say_where_each_pixel_lies(name):
             [[run._replace(stride=run.stride * jump) for run in runs] for runs in followed.field.dims],
             axis,
         )
-
-
-def test_what_is_written_into_a_view_is_seen_by_the_whole():
-    whole = torch.zeros(SHAPE)
-    part = whole[:, 2:4]
-    seen = by_strides(whole, part, of_image(part.shape))
-    assert seen.dims[2:] == ((Run(0, H),), (Run(1, W),))
-    assert by_strides(whole.flatten(1), part, of_image(part.shape)) == UNKNOWN
 
 
 def test_as_strided_moves_what_it_likes():

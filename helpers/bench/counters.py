@@ -28,13 +28,14 @@ INTRODUCTION = """# Counters: the course's tool and others, side by side
 
 Each line is a small network on one image of 4 channels and 12×12 pixels, and what the course's `network_cost` and four
 public programs (one of them in both of its ways) say that it costs, in multiply-accumulates (MACs). The convention is
-that of notebook 03: what convolutions and matrix products multiply, with nothing for biases, normalisation, activations,
-pooling and additions. The right number is a formula in the script `helpers/bench/counters.py`, and a program is right
-where it gives that very number. Some count by another convention, such as a few operations for each element of an
-activation; that is why the networks have no biases and few other layers. "error" is a count that ended in one.
+that of notebook 03: what convolutions and matrix products multiply, with nothing for biases, normalisation,
+activations, pooling and additions. The right number is a formula in the script `helpers/bench/counters.py`, and a
+program is right where it gives that very number. Some count by another convention, such as a few operations for each
+element of an activation; that is why the networks have no biases and few other layers.
+"error" is a count that ended in one.
 
-The cases were picked because they are tricky, not because they are common: of a plain chain of layers all say nearly the
-same. Made on {date} with {versions}, each program with its standard settings;
+The cases were picked because they are tricky, not because they are common: of a plain chain of layers all say nearly
+the same. Made on {date} with {versions}, each program with its standard settings;
 `python -m helpers.bench.counters` makes the page anew.
 """
 

@@ -11,10 +11,10 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers.cost.fields import BLIND, UNKNOWN, checked, joined, of_image
+from helpers.cost.fields import BLIND, UNKNOWN, checked, of_image
+from helpers.cost.joins import by_strides, joined
 from helpers.cost.operations import price
 from helpers.cost.table import Cost, NetworkCost, integer, single
-from helpers.cost.views import by_strides
 
 _COMPOSED = torch._C.DispatchKey.CompositeImplicitAutograd  # of operations that consist of others
 

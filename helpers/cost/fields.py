@@ -49,13 +49,19 @@ class Axis(NamedTuple):
 
     branches: tuple
     jump: int | float  #: the pixels from one element to the next, or of all where none lie side by side any longer
+    start: float | None = 0.0  #: the pixel at the centre of what the first element sees; None where it is not known
 
     @property
     def size(self):
         return max(branch.size for branch in self.branches)
 
-    def widened(self, elements):
-        return self._replace(branches=tuple(b._replace(taps=b.taps + elements) for b in self.branches))
+    def widened(self, elements, before=0):
+        """Return the axis after a window of so many more elements, the first of them ``before`` the first there was."""
+        branches = tuple(b._replace(taps=b.taps + elements) for b in self.branches)
+        return self.moved(elements / 2 - before)._replace(branches=branches)
+
+    def moved(self, elements):
+        return self._replace(start=None if self.start is None else self.start + elements * pitch_of(self.branches[0]))
 
 
 class Field(NamedTuple):
@@ -118,12 +124,13 @@ def with_dims(field, dims):
             branches = tuple(branch.strided(runs[0].stride) for branch in axes[i].branches)
             if None in branches:
                 return UNKNOWN
-            axes = tuple(Axis(branches, _pitch(branches[0])) if i == j else axis for j, axis in enumerate(axes))
+            new = axes[i]._replace(branches=branches, jump=pitch_of(branches[0]))
+            axes = (*axes[:i], new, *axes[i + 1 :])
             dims = tuple(tuple(r._replace(stride=1) if r.axis == i else r for r in dim) for dim in dims)
     return Field(axes, dims, field.hull)
 
 
-def _pitch(branch):
+def pitch_of(branch):
     pitch = branch.step / branch.repeat
     return int(pitch) if pitch == int(pitch) else pitch
 
@@ -135,26 +142,29 @@ def mixed(field, dims):
     if any(run.axis == EVERYTHING for run in runs):
         if not field.hull:
             return UNKNOWN
-        axes = tuple(Axis((Branch(n, n),), n) for n in field.hull)
+        axes = tuple(Axis((Branch(n, n),), n, None) for n in field.hull)
         return Field(axes, tuple(() if holds_pixels(runs) else runs for runs in field.dims))
     axes = list(field.axes or ())
     for run in runs if axes else ():
         if run.axis is not None:
             axis = axes[run.axis].widened((run.count - 1) * run.stride)
-            steps = {_pitch(branch) for branch in axis.branches}
+            steps = {pitch_of(branch) for branch in axis.branches}
             axes[run.axis] = axis._replace(jump=run.count * run.stride * max(steps))
     rest = [() if dim in dims else runs for dim, runs in enumerate(field.dims)]
     return with_dims(field._replace(axes=tuple(axes) or None), rest)
 
 
-def windowed(field, dim, kernel, stride, dilation, count):
-    """Return the field after a window of ``kernel`` taps, ``dilation`` apart, by ``stride`` along ``dim``."""
+def windowed(field, dim, kernel, stride, dilation, count, before=0):
+    """Return the field after a window of ``kernel`` taps, ``dilation`` apart, by ``stride`` along ``dim``.
+
+    ``before``: how many elements before the first the first window begins: the padding; below 0 where a crop begins.
+    """
     field = _one_grid(field, dim)
     runs = field.dims[dim % len(field.dims)] if field.dims else ()
     pixels = [run for run in runs if run.axis is not None]
     if not field.dims:
         return field
-    if not pixels or (kernel == stride == 1 and count == prod(run.count for run in runs)):
+    if not pixels or (not before and kernel == stride == 1 and count == prod(run.count for run in runs)):
         return replaced(field, dim, (Run(None, count),) if not pixels else runs)
     (run,) = pixels if len(pixels) == 1 else (Run(EVERYTHING, 0),)
     if run.axis == EVERYTHING or not field.axes:
@@ -163,7 +173,7 @@ def windowed(field, dim, kernel, stride, dilation, count):
     if len(runs) > 1 or not whole and any(isinstance(branch.step, float) for branch in axis.branches):
         return UNKNOWN
     axes = list(field.axes)
-    axes[run.axis] = axis.widened((kernel - 1) * dilation * run.stride)
+    axes[run.axis] = axis.widened((kernel - 1) * dilation * run.stride, before * run.stride)
     return replaced(field._replace(axes=tuple(axes)), dim, (Run(run.axis, count, run.stride * stride),))
 
 
@@ -182,10 +192,10 @@ def _one_grid(field, dim):
     return enlarged(replaced(field, dim, (runs[0],)), dim, runs[1].count, runs[0].count * runs[1].count)
 
 
-def enlarged(field, dim, times, count, taps=1, extra=1):
+def enlarged(field, dim, times, count, taps=1, extra=1, before=0):
     """Return the field on a grid ``times`` as fine along ``dim``, of ``count`` elements, each from ``taps`` before.
 
-    ``extra``: the elements of the new grid that come together in one besides.
+    ``extra``: the elements of the new grid that come together in one besides; ``before``: those put before the first.
     """
     field = _one_grid(field, dim)
     runs = field.dims[dim % len(field.dims)] if field.dims else ()
@@ -198,7 +208,8 @@ def enlarged(field, dim, times, count, taps=1, extra=1):
     if any(isinstance(branch.step, float) for branch in branches):
         return UNKNOWN
     axes = list(field.axes)
-    axes[i] = Axis(branches, _pitch(branches[0]))
+    moved = axes[i].moved((1 / times - 1) / 2 - before / times)
+    axes[i] = moved._replace(branches=branches, jump=pitch_of(branches[0]))
     return replaced(field._replace(axes=tuple(axes)), dim, (Run(i, count),))
 
 
@@ -240,47 +251,3 @@ def _merged(runs):
         else:
             done.append(run)
     return done
-
-
-def joined(fields, shapes, shape):
-    """Return the field where tensors of ``shapes`` meet element by element in one of ``shape``; the largest counts.
-
-    Paths are taken to be centred on each other. What sees the same everywhere, as a mean, has no neighbours of its own.
-    """
-    dims = []
-    if not fields or UNKNOWN in fields:
-        return UNKNOWN if fields else BLIND
-    for dim, size in enumerate(shape):
-        along = set()
-        for field, own in zip(fields, shapes, strict=True):
-            at = dim - len(shape) + len(own)
-            runs = tuple(field.dims[at]) if field.dims and at >= 0 and own[at] == size else ()
-            along |= {runs} if holds_pixels(runs) else set()
-        if len(along) > 1:
-            return UNKNOWN
-        dims.append(along.pop() if along else (Run(None, size),))
-    if any(not field.axes and not field.hull for field in fields):
-        return UNKNOWN
-    kept = {run.axis for runs in dims for run in runs}
-    hulls = [hull(field) for field in fields] if EVERYTHING in kept else []
-    together = None if None in hulls or not hulls else tuple(map(max, zip(*hulls, strict=True)))
-    if any(not field.axes for field in fields):
-        return Field(None, tuple(dims), together)
-    axes = [_largest([(f.axes[i], any(r.axis == i for d in f.dims for r in d)) for f in fields]) for i in (0, 1)]
-    return with_dims(Field(tuple(axes), (), together), dims) if all(axes) else UNKNOWN
-
-
-def _largest(axes):
-    """Return the largest of some (axis, whether its elements lie side by side); None where their jumps differ."""
-    grids = [axis for axis, side_by_side in axes if side_by_side] or [max((axis for axis, _ in axes), key=_reach)]
-    branches = tuple(dict.fromkeys(branch for axis in grids for branch in axis.branches))
-    if len({_pitch(branch) for branch in branches}) > 1:
-        return None
-    size, most = max(branch.size for branch in branches), max(axis.size for axis, _ in axes)
-    if most > size:  # from there the window goes on in the steps of the grid
-        branches = tuple(branch._replace(base=branch.base + most - size) for branch in branches)
-    return Axis(branches, max(axis.jump for axis in grids))
-
-
-def _reach(axis):
-    return axis.size, axis.jump

@@ -7,18 +7,18 @@ the output), the kind None where the operation is no row. Notebook 03 shows what
 
 import torch
 
-from helpers.cost import products, views
+from helpers.cost import joins, products, views
 from helpers.cost.fields import (
     BLIND,
     UNKNOWN,
     Run,
     enlarged,
     holds_pixels,
-    joined,
     mixed,
     replaced,
     windowed,
 )
+from helpers.cost.joins import joined
 from helpers.cost.table import conv_kind
 
 
@@ -56,7 +56,7 @@ def _rule(func, name, normalising):
     if func.namespace not in ("aten", "prims"):
         return None
     if normalising and _RULES.get(name) is reduction:
-        return pointwise
+        return nothing_new
     if name in _RULES:
         return _RULES[name]
     if "attention" in name:
@@ -118,12 +118,16 @@ def convolution(given, output, fields):
         field = replaced(field, 1, (Run(None, output.shape[1]),)) if field.dims else field
     elif not groups == image.shape[1] == output.shape[1]:
         field = UNKNOWN
-    for dim, (k, s, d) in enumerate(zip(kernel, stride, dilation, strict=True), 2):
+    padding = each(given["padding"], len(kernel))
+    for dim, (k, s, d, p) in enumerate(zip(kernel, stride, dilation, padding, strict=True), 2):
         count = output.shape[dim]
-        if not transposed or s == 1:
-            field = windowed(field, dim, k, s, d, count)
+        if not transposed:
+            field = windowed(field, dim, k, s, d, count, p)
+        elif s == 1:
+            field = windowed(field, dim, k, s, d, count, d * (k - 1) - p)
         else:  # a window of the new grid holds every s-th of its elements from the old one
-            field = enlarged(field, dim, s, count, extra=1 + k - s) if d == 1 or k == 1 else UNKNOWN
+            known, before = d == 1 or k == 1, (k - s) / 2 - p
+            field = enlarged(field, dim, s, count, extra=1 + k - s, before=before) if known else UNKNOWN
     return kind, macs, field
 
 
@@ -139,8 +143,9 @@ def pooling(sides):
     def rule(given, output, fields):
         field, kernel = fields.get(id(given["self"]), BLIND), each(given["kernel_size"], sides)
         stride = each(given.get("stride") or kernel, sides)
-        for i, (k, s, d) in enumerate(zip(kernel, stride, each(given.get("dilation") or 1, sides), strict=True)):
-            field = windowed(field, i - sides, k, s, d, output.shape[i - sides])
+        dilation, padding = (each(given.get(key) or least, sides) for key, least in (("dilation", 1), ("padding", 0)))
+        for i, (k, s, d, p) in enumerate(zip(kernel, stride, dilation, padding, strict=True)):
+            field = windowed(field, i - sides, k, s, d, output.shape[i - sides], p)
         return "pooling", 0, field
 
     return rule
@@ -177,6 +182,13 @@ def reduction(given, output, fields):
     return "pooling" if pixels and tensor.dim() > 2 else None, 0, field
 
 
+def nothing_new(given, output, fields):
+    """A mean that is taken to add nothing to what its input sees, wherever it is used."""
+    field = fields.get(id(given["self"]), BLIND)
+    axes = field.axes and tuple(axis._replace(start=None) for axis in field.axes)
+    return None, 0, field._replace(axes=axes, dims=tuple((Run(None, n),) for n in output.shape))
+
+
 def each(numbers, sides):
     """Return [3, 3] of 3, (3,) and (3, 3): torch takes one number for all directions."""
     numbers = [numbers] if isinstance(numbers, int) else list(numbers)
@@ -210,6 +222,6 @@ _RULES = {
     ),
     **products.RULES,
     **{name: views.moving(rule) for name, rule in views.RULES.items()},
-    **dict.fromkeys(("cat", "stack"), views.put_together),
-    "embedding": views.embedding,
+    **dict.fromkeys(("cat", "stack"), joins.put_together),
+    "embedding": joins.embedding,
 }

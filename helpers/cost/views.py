@@ -15,8 +15,6 @@ from helpers.cost.fields import (
     enlarged,
     even,
     holds_pixels,
-    hull,
-    joined,
     mixed,
     reshaped,
     windowed,
@@ -77,22 +75,40 @@ def repeat(given, shape, field):
 
 
 def select(given, shape, field):
-    dims = list(field.dims)
-    if any(run.axis == EVERYTHING for run in dims.pop(given["dim"])):
-        return with_dims(mixed(field, [given["dim"]]), dims) if field.size == field.hull else UNKNOWN
-    return with_dims(field, dims)
+    dims, dim = list(field.dims), given["dim"] % len(field.dims)
+    runs = dims.pop(dim)
+    if any(run.axis == EVERYTHING for run in runs):
+        return with_dims(mixed(field, [dim]), dims) if field.size == field.hull else UNKNOWN
+    if holds_pixels(runs) and len(runs) > 1:
+        return UNKNOWN
+    if holds_pixels(runs) and field.axes:
+        field = windowed(field, dim, 1, 1, 1, 1, -(given["index"] % runs[0].count) if "index" in given else 0)
+        if "index" not in given:  # one of the parts of unbind
+            field = _anywhere(field, runs[0].axis)
+    return with_dims(field, dims) if field.dims else UNKNOWN
+
+
+def slices(given, shape, field):
+    """A crop has fewer elements side by side, a step makes their jump larger."""
+    dim, step = given.get("dim", 0), given.get("step", 1)
+    runs = field.dims[dim]
+    first, _, _ = slice(given.get("start"), given.get("end")).indices(length(runs))
+    field = windowed(field, dim, 1, step, 1, shape[dim], -first)
+    if "start" in given or not holds_pixels(runs) or not field.axes or length(runs) == shape[dim]:
+        return field
+    return _anywhere(field, runs[0].axis)  # one of the parts of a split
+
+
+def _anywhere(field, axis):
+    axes = list(field.axes)
+    axes[axis] = axes[axis]._replace(start=None)
+    return field._replace(axes=tuple(axes))
 
 
 def restrided(given, shape, field):
     """``as_strided`` may move anything; known is what has but one pixel, in the same shape."""
     alone = all(run.axis is None or run.count == 1 for runs in field.dims for run in runs)
     return field if alone and [length(runs) for runs in field.dims] == list(shape) else UNKNOWN
-
-
-def slices(given, shape, field):
-    """A crop has fewer elements side by side, a step makes their jump larger."""
-    dim = given.get("dim", 0)
-    return windowed(field, dim, 1, given.get("step", 1), 1, shape[dim])
 
 
 def chosen(given, shape, field):
@@ -113,10 +129,10 @@ def indexed(given, shape, field):
 
 def padded(given, shape, field):
     """What is put around pixels continues them; a negative number crops."""
-    for dim, size in enumerate(shape):
-        runs = field.dims[dim] if field.dims else ()
-        if size != length(runs):
-            field = windowed(field, dim, 1, 1, 1, size)
+    around = given["pad"] if "pad" in given else given["padding"]  # (left, right, top, bottom, …)
+    for i, before in enumerate(around[::2]):
+        dim = len(shape) - 1 - i
+        field = windowed(field, dim, 1, 1, 1, shape[dim], before) if field.dims else field
     return field
 
 
@@ -151,7 +167,10 @@ def im2col(given, shape, field):
     for i in (0, 1):
         n = length(field.dims[2 + 2 * i]) + 2 * padding[i]
         counts.append((n - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1)
-        field = _opened(field, 2 + 2 * i, kernel[i], stride[i], dilation[i], counts[i], 3 + 2 * i)
+        field = windowed(field, 2 + 2 * i, 1, 1, 1, n, padding[i])
+        field = (
+            _opened(field, 2 + 2 * i, kernel[i], stride[i], dilation[i], counts[i], 3 + 2 * i) if field.dims else field
+        )
         if not field.dims:
             return UNKNOWN
     batch, channels, rows, in_row, columns, in_column = field.dims
@@ -177,8 +196,11 @@ def pixel_unshuffle(given, shape, field):
     return reshaped(permute({"dims": (0, 1, 3, 5, 2, 4)}, (), split), shape) if split.dims else UNKNOWN
 
 
-def resampling(taps):
-    """Return the rule of an enlargement or reduction by a whole number, each element from ``taps`` neighbours."""
+def resampling(taps, corner=False):
+    """Return the rule of an enlargement or reduction by a whole number, each element from ``taps`` neighbours.
+
+    ``corner``: of several it is the first, not the middle one.
+    """
 
     def rule(given, shape, field):
         for dim in (-2, -1):
@@ -193,53 +215,14 @@ def resampling(taps):
                 field = enlarged(field, dim, times, after, taps, extra)
             elif before % after == 0:
                 step = before // after
-                field = windowed(field, dim, taps if step % 2 == 0 else 1, step, 1, after)
+                window = taps if step % 2 == 0 else 1
+                first = 0 if corner else (step - window) // 2 if taps > 1 else step // 2
+                field = windowed(field, dim, window, step, 1, after, -first)
             else:
                 return UNKNOWN
         return field
 
     return rule
-
-
-def put_together(given, output, fields):
-    """``cat`` and ``stack``."""
-    tensors, dim, shape = given["tensors"], given["dim"] % output.dim(), tuple(output.shape)
-    pairs = [(fields[id(t)], tuple(t.shape)) for t in tensors if id(t) in fields]
-    if output.dim() > tensors[0].dim():
-        pairs = [(unsqueeze({"dim": dim}, shape, f), (*s[:dim], 1, *s[dim:])) for f, s in pairs]
-    along = [holds_pixels(field.dims[dim]) if field.dims else False for field, _ in pairs]
-    if not pairs:
-        return None, 0, UNKNOWN
-    if any(along):  # the order of the pixels is lost, but all are still there
-        elsewhere = any(holds_pixels(runs) for f, _ in pairs for i, runs in enumerate(f.dims) if i != dim)
-        hulls = [hull(field) for field, _ in pairs]
-        if elsewhere or None in hulls:
-            return None, 0, UNKNOWN
-        together = tuple(map(max, zip(*hulls, strict=True)))
-        everything = [(Run(EVERYTHING if i == dim else None, n),) for i, n in enumerate(shape)]
-        pairs = [(Field(field.axes, tuple(everything), together), shape) for field, _ in pairs]
-    return None, 0, joined(*zip(*pairs, strict=True), shape)
-
-
-def embedding(given, output, fields):
-    field = fields.get(id(given["indices"]), UNKNOWN)
-    if id(given["weight"]) in fields or not field.dims:
-        return None, 0, UNKNOWN
-    return None, 0, with_dims(field, [*field.dims, (Run(None, output.shape[-1]),)])
-
-
-def by_strides(tensor, other, field):
-    """Return what ``tensor`` sees of a view ``other`` of the same memory, which has this field, by the same strides."""
-    dims = [(Run(None, n),) for n in tensor.shape]
-    for dim, runs in enumerate(field.dims):
-        at = [i for i, n in enumerate(tensor.shape) if n > 1 and tensor.stride(i) == other.stride(dim)]
-        if not holds_pixels(runs) or other.shape[dim] == 1:
-            continue
-        if len(at) != 1 or tensor.shape[at[0]] != other.shape[dim] and len(runs) > 1:
-            return UNKNOWN
-        size = tensor.shape[at[0]]
-        dims[at[0]] = runs if size == other.shape[dim] else (Run(runs[0].axis, size, runs[0].stride),)
-    return field._replace(dims=tuple(dims)) if field.dims else UNKNOWN
 
 
 def unevenly(field, dim, step):
@@ -252,7 +235,7 @@ def unevenly(field, dim, step):
         branch._replace(base=branch.size, taps=1, step=float(branch.step * step)) for branch in field.axes[i].branches
     )
     axes = list(field.axes)
-    axes[i] = Axis(branches, branches[0].step)
+    axes[i] = Axis(branches, branches[0].step, None)
     return field._replace(axes=tuple(axes))
 
 
@@ -267,7 +250,8 @@ RULES = {
     **dict.fromkeys("select unbind".split(), select),
     **dict.fromkeys("index_select flip roll".split(), chosen),
     **dict.fromkeys("constant_pad_nd reflection_pad2d replication_pad2d".split(), padded),
-    **dict.fromkeys("upsample_nearest2d _upsample_nearest_exact2d".split(), resampling(1)),
+    "upsample_nearest2d": resampling(1, corner=True),
+    "_upsample_nearest_exact2d": resampling(1),
     "upsample_bilinear2d": resampling(2),
     "upsample_bicubic2d": resampling(4),
     "permute": permute,
