@@ -299,7 +299,7 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
         "a rise of exactly one step",
         "helpers/training/run.py",
         text("warmup *= 1 + 1e-9", "pass"),
-        "tests/test_training_command.py -k refused_by_name",
+        "tests/test_training_command.py -k exactly_one_step",
     ),
     (
         "a mirror that talks nonsense",

@@ -215,6 +215,12 @@ def test_each_value_trains_or_is_refused_by_name(planned, capsys, option):
         assert option.strip("-").replace("-", "_") in said.replace("-", "_") or repr(value) in said, said
 
 
+@pytest.mark.parametrize("epochs, batch_size, warmup", [(1, 400, 0.2), (2, 400, 0.1), (1, 2000, 0.5), (1, 500, 0.25)])
+def test_a_warm_up_of_exactly_one_step_trains(planned, capsys, epochs, batch_size, warmup):
+    line = [f"--epochs={epochs}", f"--batch-size={batch_size}", f"--warmup={warmup}"]
+    assert refusal(lambda: planned(*line), capsys) is None
+
+
 def test_any_values_together_train_or_are_refused_in_one_line(planned, capsys):
     """A few hundred command lines, drawn by chance: refused exactly where one of their values is."""
     rng = random.Random(0)

@@ -103,7 +103,7 @@ class Run:
         self.stepped = speed.compiled(world.wrap(self.network))
         self.optimizer = OPTIMIZERS[recipe.optimizer](self.network.parameters(), recipe)
         warmup = recipe.warmup
-        if warmup * recipe.epochs * self.steps == 1:
+        if warmup * (recipe.epochs * self.steps) == 1:
             warmup *= 1 + 1e-9  # PyTorch divides by the steps of the rise less one
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
