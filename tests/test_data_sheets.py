@@ -1,6 +1,7 @@
 """Contact sheets: read back as they were written, and refused where a sheet is missing, twice there or damaged."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_a_sheet_that_is_missing_is_noticed(five, number):
 
 
 def test_the_last_sheet_of_the_whole_set_is_missed_too(full_data, tmp_path):
-    for path in full_data.iterdir():
+    for path in Path(full_data).iterdir():
         if "data_batch_5" not in path.name:
             (tmp_path / path.name).symlink_to(path)
     with pytest.raises(DataError, match="data_batch_4, not data_batch_1, .*, data_batch_5"):

@@ -145,7 +145,8 @@ class _Counter(TorchDispatchMode):
         return any(isinstance(module, torch.nn.RMSNorm) for _, module in self.running)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED):
+        known = func.namespace != "prim"  # what a tensor is asked for: its device
+        if known and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED):
             with self:  # in inference mode conv2d, linear and the like come whole; their parts come here once more
                 return func._op_dk(_COMPOSED, *args, **(kwargs or {}))
         given = _by_name(func, args, kwargs or {})
