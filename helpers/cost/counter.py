@@ -245,7 +245,7 @@ def _undisturbed(module, device):
                 held.clear()
                 held.update(before)
             for parameter, data in values:
-                if parameter.data_ptr() != data.data_ptr():
+                if parameter.untyped_storage()._cdata != data.untyped_storage()._cdata:  # without addresses
                     parameter.data = data
 
 
