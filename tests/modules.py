@@ -3,7 +3,6 @@
 import torch
 from hypothesis import settings
 from hypothesis import strategies as st
-from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
@@ -40,16 +39,3 @@ class WithoutWeights(TorchFunctionMode):
 def from_torchvision(name, **options):
     with WithoutWeights():
         return models.get_model(name, **options).to("meta")
-
-
-class Function(nn.Module):
-    """A module of one function, and of the layers that it uses."""
-
-    def __init__(self, function, **layers):
-        super().__init__()
-        self.function = function
-        for name, layer in layers.items():
-            setattr(self, name, layer)
-
-    def forward(self, x):
-        return self.function(self, x)

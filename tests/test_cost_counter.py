@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from modules import CONVOLUTIONS, Function, counted_macs, from_torchvision
+from modules import CONVOLUTIONS, counted_macs, from_torchvision
 from torch import nn
 from torchvision import models
 
+from helpers.bench.counters import Function
 from helpers.cost import network_cost
 from helpers.networks import less_weighted_net, session_net, tutorial_net
 

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modules import MANY, Function, pair
+from modules import MANY, pair
 from torch import nn
 
+from helpers.bench.counters import Function
 from helpers.cost import network_cost
 from helpers.cost.fields import UNKNOWN, Run, hull, mixed, of_image, reshaped, windowed
 

@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modules import MANY, Function, from_torchvision, one_or_pair, pair
+from modules import MANY, from_torchvision, one_or_pair, pair
 from torch import nn
 from torchvision import models
 
+from helpers.bench.counters import Function
 from helpers.cost import network_cost
 
 pytestmark = pytest.mark.usefixtures("one_thread")

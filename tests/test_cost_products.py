@@ -3,12 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from modules import Function
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models, ops
 
+from helpers.bench.counters import Function
 from helpers.cost import network_cost
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -292,7 +292,6 @@ def test_two_processes_do_not_train_one_run_and_a_killed_one_leaves_no_lock(tmp_
 @pytest.mark.parametrize("can, goes_on_in", [(["float32", "bfloat16"], "bfloat16"), (["float32"], "float32")])
 def test_a_resumed_run_keeps_its_precision_where_the_device_has_it(monkeypatch, tmp_path, capsys, can, goes_on_in):
     """The automatic choice is a measurement, and may fall otherwise the next time; the record names what was."""
-    lines = {"first": ["--precision", "bfloat16"], "second": ["--resume"]}
     line = f"--network tutorial_net --epochs 2 --name run --data {data.SAMPLE} --runs {tmp_path} --no-compile".split()
     report = command.progress_line
 
@@ -305,8 +304,8 @@ def test_a_resumed_run_keeps_its_precision_where_the_device_has_it(monkeypatch, 
     monkeypatch.setattr(command, "precisions", lambda device: can)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(command, "progress_line", stop)
-        command.main([*line, "--device", "cpu", *lines["first"]])
-    record = command.main([*line, "--device", "cpu", *lines["second"]])
+        command.main([*line, "--device", "cpu", "--precision", "bfloat16"])
+    record = command.main([*line, "--device", "cpu", "--resume"])
     assert [row["precision"] for row in record["history"]] == ["bfloat16", goes_on_in]
     assert record["speed"]["precision"] == ", then ".join(dict.fromkeys(["bfloat16", goes_on_in]))
     assert ("it goes on in float32" in capsys.readouterr().out) == (goes_on_in == "float32")

@@ -40,8 +40,8 @@ the same. Made on {date} with {versions}, each program with its standard setting
 """
 
 
-class Forward(nn.Module):
-    """A module of one function and of the layers that it uses."""
+class Function(nn.Module):
+    """A module of one function, and of the layers that it uses."""
 
     def __init__(self, function, **layers):
         super().__init__()
@@ -89,44 +89,44 @@ def cases():
         "dilated, grouped, 3×5, stride (1, 2)": (conv(4, 6, (3, 5), (1, 2), 0, (2, 1), 2), 6 * 2 * 15 * 8 * 4),
         "transposed, stride 2": (nn.ConvTranspose2d(4, 6, 2, 2, bias=False), 6 * 4 * 4 * 144),
         "transposed, in groups": (nn.ConvTranspose2d(4, 6, 3, 3, groups=2, bias=False), 3 * 4 * 9 * 144),
-        "`F.conv2d` with a parameter": (Forward(lambda n, x: F.conv2d(x, n.weight), weight=weight), 6 * 4 * 9 * 100),
-        "`x @ parameter`": (Forward(lambda n, x: x @ n.matrix, matrix=matrix), 4 * 12 * 12 * 5),
+        "`F.conv2d` with a parameter": (Function(lambda n, x: F.conv2d(x, n.weight), weight=weight), 6 * 4 * 9 * 100),
+        "`x @ parameter`": (Function(lambda n, x: x @ n.matrix, matrix=matrix), 4 * 12 * 12 * 5),
         "`torch.einsum`": (
-            Forward(lambda n, x: torch.einsum("nchw,wk->nchk", x, n.matrix), matrix=matrix),
+            Function(lambda n, x: torch.einsum("nchw,wk->nchk", x, n.matrix), matrix=matrix),
             48 * 12 * 5,
         ),
         "a convolution by `F.unfold`": (
-            Forward(lambda n, x: n.weight.flatten(1) @ F.unfold(x, 3), weight=weight),
+            Function(lambda n, x: n.weight.flatten(1) @ F.unfold(x, 3), weight=weight),
             6 * 4 * 9 * 100,
         ),
         "`nn.Linear` on each pixel": (
-            Forward(lambda n, x: n.layer(x.permute(0, 2, 3, 1)), layer=nn.Linear(4, 5, bias=False)),
+            Function(lambda n, x: n.layer(x.permute(0, 2, 3, 1)), layer=nn.Linear(4, 5, bias=False)),
             144 * 4 * 5,
         ),
         "a layer used twice": (nn.Sequential(shared, shared), 2 * 16 * 144),
         "two layers with one weight": (tied, 2 * 16 * 144),
-        "a layer without a use": (Forward(lambda n, x: n.a(x), a=conv(4, 4, 1), b=nn.Linear(9, 9)), 16 * 144),
-        "`layer.forward(x)`": (Forward(lambda n, x: n.layer.forward(x), layer=conv(4, 4, 1)), 16 * 144),
+        "a layer without a use": (Function(lambda n, x: n.a(x), a=conv(4, 4, 1), b=nn.Linear(9, 9)), 16 * 144),
+        "`layer.forward(x)`": (Function(lambda n, x: n.layer.forward(x), layer=conv(4, 4, 1)), 16 * 144),
         "a subclass that runs twice": (Twice(4, 4, 1, bias=False), 2 * 16 * 144),
         "`@torch.inference_mode()`": (WithoutGradients(4, 4, 1, bias=False), 16 * 144),
         "weight normalisation": (nn.utils.parametrizations.weight_norm(conv(4, 6, 3)), 6 * 4 * 9 * 100),
         "1-d, over flattened pixels": (nn.Sequential(flat, nn.Conv1d(4, 6, 7, bias=False)), 6 * 4 * 7 * 138),
         "`nn.MultiheadAttention`": (
-            Forward(lambda n, x: n.heads(*[x.flatten(2)] * 3, need_weights=False)[0], heads=heads),
+            Function(lambda n, x: n.heads(*[x.flatten(2)] * 3, need_weights=False)[0], heads=heads),
             attention(4, 144),
         ),
         "`F.scaled_dot_product_attention`": (
-            Forward(lambda n, x: F.scaled_dot_product_attention(x, x, x)),
+            Function(lambda n, x: F.scaled_dot_product_attention(x, x, x)),
             2 * 4 * 12 * 12 * 12,
         ),
         "a transformer's layer": (nn.Sequential(flat, layer), attention(4, 144) + 2 * 4 * 144 * 32),
-        "pairs by `x @ x.mT`": (Forward(lambda n, x: x.flatten(2) @ x.flatten(2).mT), 4 * 144 * 4),
+        "pairs by `x @ x.mT`": (Function(lambda n, x: x.flatten(2) @ x.flatten(2).mT), 4 * 144 * 4),
         "`nn.Bilinear`": (
-            Forward(lambda n, x: n.pairs(x, x), pairs=nn.Bilinear(12, 12, 5, bias=False)),
+            Function(lambda n, x: n.pairs(x, x), pairs=nn.Bilinear(12, 12, 5, bias=False)),
             4 * 12 * 12 * 12 * 5,
         ),
         "`torchvision.ops.DeformConv2d`": (
-            Forward(
+            Function(
                 lambda n, x: n.layer(x, x.new_zeros(1, 18, 10, 10)),
                 layer=torchvision.ops.DeformConv2d(4, 6, 3, bias=False),
             ),

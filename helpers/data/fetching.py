@@ -58,7 +58,7 @@ def download(folder, mirrors=MIRRORS, checksum=ARCHIVE_MD5, timeout=20, attempts
                 os.replace(part, folder / ARCHIVE)
                 return folder / ARCHIVE
             except (OSError, HTTPException, ValueError) as error:  # no connection, no sense in the answer, in a header
-                failures.append(f"  {url}: {error!r}" if not str(error) else f"  {url}: {error}")
+                failures.append(f"  {url}: {str(error) or repr(error)}")
     finally:
         Path(part).unlink(missing_ok=True)
     raise DataError("CIFAR-10 could not be downloaded:\n" + "\n".join(failures) + "\n" + REMEDY)

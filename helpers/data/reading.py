@@ -13,7 +13,7 @@ import numpy as np
 
 from helpers.data import official
 from helpers.data.fetching import ARCHIVE, FOLDER, REMEDY, DataError, download
-from helpers.data.sheets import complete, labels_beside, lines, read_sheets, sheets_in, write_sheet
+from helpers.data.sheets import FULL, complete, labels_beside, lines, read_sheets, sheets_in, write_sheet
 from helpers.records import REPOSITORY
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -98,8 +98,8 @@ def pack(folder, root=None):
             if kind == "sheets":
                 _copy_sheets(place, part, train)
             else:
-                for start, name in zip(range(0, len(labels), 10_000), official.batch_names(train), strict=False):
-                    write_sheet(part, name, images[start : start + 10_000], labels[start : start + 10_000])
+                for start, name in zip(range(0, len(labels), FULL), official.batch_names(train), strict=False):
+                    write_sheet(part, name, images[start : start + FULL], labels[start : start + FULL])
             for written, read in zip(load_cifar10(train, part), (images, labels), strict=True):
                 if not np.array_equal(written, read):
                     raise DataError(f"what was written to {part} differs from {place}: is the disk full, or failing?")

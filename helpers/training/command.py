@@ -188,7 +188,7 @@ def chosen_speed(options, device, world, checkpoint):
     speed = world.of_first(Speed.best(device, options.compile))  # what one process measured holds for all
     asked = {"precision": options.precision, "workers": options.workers}
     begun = precision_of(checkpoint) if options.resume and not options.precision else None
-    if begun and begun in (*precisions(device), speed.precision):
+    if begun in precisions(device):
         asked["precision"] = begun
     elif begun and not world.rank:
         print(f"The run was begun in {begun}, which is slow or missing here: it goes on in {speed.precision}.")
