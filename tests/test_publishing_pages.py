@@ -34,6 +34,7 @@ def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
     assert "42" in fine and 'href="02_broken.html"' in fine
     assert "before" in broken and "ZeroDivisionError" in broken
     assert [path.read_bytes() for path in paths] == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["01_fine.ipynb", "02_broken.ipynb", "build"]
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"\[1/2\] 01_fine +\d+\.\d s", lines[0]) and lines[1].endswith("FAILED")
 

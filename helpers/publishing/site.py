@@ -215,10 +215,11 @@ def reference(module):
 def make_book(notebooks, folder):
     """Make the book of ``notebooks``, ``{name of the file: notebook}``, in ``folder``."""
     with tempfile.TemporaryDirectory() as place:
-        source, kept = Path(place) / "source", Path(place) / "doctrees"
+        source, kept, made = (Path(place) / part for part in ("source", "doctrees", "book"))
         write_sources(notebooks, source)
-        command = [sys.executable, "-m", "sphinx", "--quiet", "-d", str(kept), str(source), str(folder)]
+        command = [sys.executable, "-m", "sphinx", "--quiet", "-d", str(kept), str(source), str(made)]
         subprocess.run(command, cwd=REPOSITORY, check=True)
+        shutil.copytree(made, folder, dirs_exist_ok=True)  # MyST-NB leaves a folder of its own beside what it makes
 
 
 def main():
