@@ -1,4 +1,4 @@
-"""Modules, and strategies that draw them, for the tests of helpers.cost."""
+"""Modules, and strategies that draw them, for the tests of helpers.cost; and a field, measured."""
 
 import torch
 from hypothesis import settings
@@ -39,3 +39,26 @@ class WithoutWeights(TorchFunctionMode):
 def from_torchvision(name, **options):
     with WithoutWeights():
         return models.get_model(name, **options).to("meta")
+
+
+def reached_by_gradient(features, side, size=1):
+    """Return how many rows of an image of ``side``² pixels reach the middle ``size``×``size`` outputs of ``features``.
+
+    With positive weights nothing cancels; kernels that add up to 1 keep gates, which multiply, from growing without
+    end. The square that is reached must lie inside the image.
+    """
+    features = features.double().eval()
+    with torch.no_grad():
+        for parameter in features.parameters():
+            parameter.abs_().add_(0.01)
+            if parameter.dim() > 1:
+                parameter /= parameter.sum((1, 2, 3), keepdim=True)
+    image = torch.ones(1, 3, side, side, dtype=torch.double, requires_grad=True)
+    output = features(image)
+    middle = slice(output.shape[-1] // 2 - size // 2, output.shape[-1] // 2 + size // 2 + 1)
+    output[0, 0, middle, middle].sum().backward()
+    reached = image.grad.abs().sum((0, 1)) > 0
+    rows, columns = reached.any(1).nonzero().flatten(), reached.any(0).nonzero().flatten()
+    assert len(rows) == len(columns) == rows[-1] - rows[0] + 1 == columns[-1] - columns[0] + 1
+    assert 0 < rows[0] and rows[-1] < side - 1
+    return len(rows)

@@ -165,9 +165,9 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
     ("a black hole", "helpers/augment.py", text("round(255 * mean)", "0"), "tests/test_augment.py -k dropout"),
     (
         "a layer without its dilation",
-        "helpers/networks.py",
+        "helpers/networks/lesson.py",
         text("dilation=2)", "dilation=1)"),
-        "tests/test_networks.py -k table",
+        "tests/test_networks_lesson.py -k table",
     ),
     (
         "groups forgotten in the cost",

@@ -25,14 +25,31 @@ torch.cuda.is_bf16_supported = lambda **_: False
 for triton in (SimpleNamespace(__spec__=ModuleSpec("triton", None)), None):
     sys.modules["triton"] = triton
     speeds = Speed.best(torch.device("cuda")), Speed.best(torch.device("cuda"), compile=False)
-    print(*(word for speed in speeds for word in (speed.precision, speed.compile)))
+    print(*(word for speed in speeds for word in (speed.precision, speed.compile, speed.graphs)))
 """
 
 
 def test_best_speed_of_a_gpu_in_a_fresh_process():
     """With Triton and without; what PyTorch imports only on demand is not there yet."""
     done = subprocess.run([sys.executable, "-c", FRESH], cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.stdout == "float16 True float16 False\nfloat16 False float16 False\n", done.stderr
+    plain = "float16 False False"
+    assert done.stdout == f"float16 True True {plain}\n{plain} {plain}\n", done.stderr
+
+
+def test_graphs_are_for_a_process_that_trains_alone(monkeypatch):
+    """Several exchange their gradients in the middle of a step."""
+    for processes, graphs in ((1, True), (2, False)):
+        monkeypatch.setenv("WORLD_SIZE", str(processes))
+        monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: name)
+        assert Speed.best(torch.device("cuda")).graphs is graphs
+
+
+def test_graphs_are_asked_of_the_compiler(monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch, "compile", lambda network, **options: seen.append(options))
+    for speed in (Speed(compile=True), Speed(compile=True, graphs=True), Speed(graphs=True)):
+        speed.compiled(None)
+    assert [options["mode"] for options in seen] == ["default", "reduce-overhead"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,16 @@ from helpers.training.recipe import OPTIMIZERS
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"batch_size": 0}, {"lr": -1.0}, {"ema": 1.0}, {"warmup": 0.0}, {"optimizer": "Adan"}]
+    "wrong",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"lr": -1.0},
+        {"ema": 1.0},
+        {"warmup": 0.0},
+        {"optimizer": "Adan"},
+        {"clip": -1.0},
+    ],
 )
 def test_recipe_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
@@ -26,9 +35,10 @@ def one_layer():
 
 
 def two_steps(network, images, labels, **recipe):
-    optimizer = OPTIMIZERS[recipe["optimizer"]](network.parameters(), small(**recipe))
+    recipe = small(**recipe)
+    optimizer = OPTIMIZERS[recipe.optimizer](network.parameters(), recipe)
     constant = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
-    training.train_epoch(network, [(images, labels)] * 2, optimizer, constant, CPU)
+    training.train_epoch(network, [(images, labels)] * 2, optimizer, constant, CPU, clip=recipe.clip)
 
 
 def gradients(x, labels, weight, bias):
@@ -36,14 +46,22 @@ def gradients(x, labels, weight, bias):
     return slope.T @ x, slope.sum(0)
 
 
-def test_sgd_is_with_nesterov_momentum():
-    """Two steps on one batch, against the update written out (Sutskever et al., 2013, in PyTorch's form)."""
+@pytest.mark.parametrize("clip", [0.0, 0.1, 1e6])
+def test_sgd_is_with_nesterov_momentum(clip):
+    """Two steps on one batch, against the update written out (Sutskever et al., 2013, in PyTorch's form).
+
+    ``clip`` scales a step's gradient, weights and bias as one vector, down to that length, and never up.
+    """
     network, images, labels = one_layer()
     values = [parameter.detach().clone() for parameter in network.parameters()]
-    two_steps(network, images, labels, optimizer="SGD", lr=0.01, weight_decay=0.1)
+    two_steps(network, images, labels, optimizer="SGD", lr=0.01, weight_decay=0.1, clip=clip)
     x, velocities = data.to_device(images, labels, CPU)[0].flatten(1), [0, 0]
     for _ in range(2):
-        slopes = [slope + 0.1 * value for slope, value in zip(gradients(x, labels, *values), values, strict=True)]
+        slopes = gradients(x, labels, *values)
+        length = torch.cat([slope.flatten() for slope in slopes]).norm()
+        assert not clip or (length > clip) == (clip < 1)
+        scale = min(1, clip / length) if clip else 1
+        slopes = [scale * slope + 0.1 * value for slope, value in zip(slopes, values, strict=True)]
         velocities = [0.9 * velocity + slope for velocity, slope in zip(velocities, slopes, strict=True)]
         moves = zip(values, slopes, velocities, strict=True)
         values = [value - 0.01 * (slope + 0.9 * velocity) for value, slope, velocity in moves]

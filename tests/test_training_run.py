@@ -76,7 +76,7 @@ def test_every_network_trains_and_answers_on_a_gpu(network, precision):
 def test_a_whole_run_on_a_gpu(precision):
     """With all that a recipe can ask for; a GPU fetches the batches by itself."""
     images = np.zeros((13, 32, 32, 3), np.uint8), np.zeros(13, np.int64)
-    recipe = Recipe("standard_32", epochs=2, batch_size=5, optimizer="AdamW", ema=0.9, teacher="any")
+    recipe = Recipe("standard_32", epochs=2, batch_size=5, optimizer="AdamW", clip=1.0, ema=0.9, teacher="any")
     with pretended_gpu() as watch, mock.patch("helpers.data.serving.DataLoader", wraps=DataLoader) as loader:
         network, history = fit(recipe, images, images, CUDA, Speed(precision))
         assert all(value.is_cuda for value in network.state_dict().values())
@@ -85,7 +85,9 @@ def test_a_whole_run_on_a_gpu(precision):
     assert len([wait for wait in watch.waits if "numbers are read" in wait]) == 2  # once an epoch
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "AdamW"}, {"ema": 0.99}, {"teacher": "any"}, {"world": 2}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimizer": "AdamW"}, {"ema": 0.99}, {"clip": 1.0}, {"teacher": "any"}, {"world": 2}]
+)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_no_step_waits_for_the_gpu(precision, changes):
     with pretended_gpu() as watch, mock.patch("torch.distributed.all_reduce"):

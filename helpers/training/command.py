@@ -47,7 +47,7 @@ def parse(arguments=None):
     )
     recipe = Recipe()
     add = parser.add_argument
-    add("--network", choices=sorted(NETWORKS), default=recipe.network, help="which network of helpers/networks.py")
+    add("--network", choices=sorted(NETWORKS), default=recipe.network, help="which network of helpers/networks")
     add("--epochs", type=int, default=recipe.epochs, help="how often every training image is seen")
     add("--batch-size", type=int, default=recipe.batch_size, help="images per training step")
     add("--optimizer", choices=OPTIMIZERS, default=recipe.optimizer, help="SGD with Nesterov momentum, or AdamW")
@@ -55,6 +55,7 @@ def parse(arguments=None):
     add("--warmup", type=float, default=recipe.warmup, help="share of the run in which the learning rate rises")
     add("--momentum", type=float, default=recipe.momentum, help="Nesterov momentum of SGD, first beta of AdamW")
     add("--weight-decay", type=float, default=recipe.weight_decay, help="pull of the weights towards zero")
+    add("--clip", type=float, default=recipe.clip, help="largest norm of a step's gradient; 0 is any")
     add("--augment", choices=sorted(PIPELINES), default=recipe.augment, help="which pipeline of helpers/augment.py")
     add("--ema", type=float, default=recipe.ema, help="decay of the moving average of the weights; 0 is none")
     add("--teacher", default=recipe.teacher, help="name of a finished run to learn from, beside the labels")

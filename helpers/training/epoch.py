@@ -32,14 +32,16 @@ def train_epoch(
     ema=None,
     world=ALONE,
     criterion=cross_entropy,
+    clip=0.0,
 ):
     """Train ``network`` once on every batch; return ``(mean loss over the images, correct, images)``.
 
     ``batches`` yields ``images (B, 32, 32, 3) uint8`` and ``labels (B,) int64``. ``scheduler`` steps once a batch.
     ``scaler`` is a ``torch.amp.GradScaler`` for float16; ``ema`` an ``Average`` that follows the weights;
     ``world`` the processes that train together, each on its own ``batches``; ``criterion`` the loss, a function of
-    images, logits and labels (``helpers.training.distillation`` has another). In float16 a step whose loss overflows is
-    left out, of the weights and of the mean.
+    images, logits and labels (``helpers.training.distillation`` has another); ``clip`` the largest norm of a step's
+    gradient, which is scaled down to it (0: any). In float16 a step whose loss overflows is left out, of the weights
+    and of the mean.
     Raises ``TrainingError`` if the loss is no longer a number.
     """
     network.train()
@@ -54,6 +56,9 @@ def train_epoch(
             loss = criterion(images, logits.float(), labels)
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(world.share_of_loss(loss, len(labels))).backward()
+        if clip:
+            scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
         scaler.step(optimizer)
         scaler.update()
         scheduler.step()

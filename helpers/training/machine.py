@@ -114,6 +114,7 @@ class Speed:
 
     precision: str = "float32"  #: float32, bfloat16 or float16, of the convolutions; weights are always float32
     compile: bool = False  #: torch.compile: the network's layers fused, at the price of some seconds at the start
+    graphs: bool = False  #: CUDA graphs, of a compiled network: its kernels are started by one call, not one by one
     channels_last: bool = True  #: the channels of a pixel side by side in memory
     workers: int = 0  #: processes that augment
 
@@ -124,11 +125,13 @@ class Speed:
         spare = max(available_cores() // processes - 1, 1)  # one is left to the process that trains
         half = reduced_precision(device)
         if device.type == "cuda":
-            return cls(half, compile and importlib.util.find_spec("triton") is not None, True, min(spare, 16))
+            compile = compile and importlib.util.find_spec("triton") is not None
+            alone = environment_number("WORLD_SIZE", 1) == 1  # with others, the gradients' messages are in between
+            return cls(half, compile, graphs=compile and alone, workers=min(spare, 16))
         if device.type == "cpu":
             half = half if half and _bfloat16_pays() else "float32"
             compiler = any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl"))
-            return cls(half, compile and compiler, True, 1 if available_cores() > 1 else 0)
+            return cls(half, compile and compiler, workers=1 if available_cores() > 1 else 0)
         return cls(workers=min(spare, 4))
 
     def autocast(self, device):
@@ -139,7 +142,8 @@ class Speed:
 
     def compiled(self, network):
         """Return ``network`` compiled for batches of fixed shape, or as it is where ``compile`` is off."""
-        return torch.compile(network, dynamic=False) if self.compile else network
+        mode = "reduce-overhead" if self.graphs else "default"
+        return torch.compile(network, dynamic=False, mode=mode) if self.compile else network
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 From the top down: ``fit`` makes a ``Run`` of the recipe, goes on from a checkpoint if there is one, and trains.
 """
 
+import dataclasses
 import itertools
 import statistics
 import sys
@@ -118,7 +119,7 @@ class Run:
         if recipe.teacher:
             beside = runs and (Path(runs) / recipe.teacher / "record.json").is_file()
             teacher = load_pretrained(recipe.teacher, runs if beside else None).to(device, memory_format=memory_format)
-            self.criterion = Distillation(speed.compiled(teacher))
+            self.criterion = Distillation(dataclasses.replace(speed, graphs=False).compiled(teacher))
         if device.type == "cpu":
             keep_freed_memory()
 
@@ -175,7 +176,7 @@ class Run:
     def train_epoch(self, batches):
         """Train on ``batches``; return what ``helpers.training.train_epoch`` does."""
         parts = (self.optimizer, self.scheduler, self.device, self.speed, self.scaler, self.ema, self.world)
-        trained = train_epoch(self.stepped, batches, *parts, self.criterion)
+        trained = train_epoch(self.stepped, batches, *parts, self.criterion, self.recipe.clip)
         self.world.average_buffers(self.network, *([self.ema] if self.ema else []))
         return trained
 

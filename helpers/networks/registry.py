@@ -1,0 +1,44 @@
+"""The networks by name, fresh or trained; notebook 04 asks for the first of them."""
+
+from functools import partial
+
+import torch
+
+from helpers.networks.better import FINE, STEPS, better_net, mixed_net, residual_net, teacher_net
+from helpers.networks.lesson import KIND_WIDTHS, KINDS, kind_net, less_weighted_net, session_net, tutorial_net
+from helpers.records import find_run, read_record, sha256
+
+NETWORKS = {network.__name__: network for network in (session_net, less_weighted_net, tutorial_net)}
+NETWORKS |= {network.__name__: network for network in (better_net, mixed_net, teacher_net)}
+NETWORKS |= {f"better_{step}": partial(residual_net, **options) for step, options in STEPS.items()}
+NETWORKS["better_fine"] = partial(residual_net, **FINE)
+NETWORKS |= {f"{kind}_{width}": partial(kind_net, kind, width) for kind in KINDS for width in KIND_WIDTHS[kind]}
+
+
+def build(name):
+    """Return a freshly initialised network by its name in ``NETWORKS``; any other name is a ``ValueError``."""
+    if name not in NETWORKS:
+        raise ValueError(f"there is no network {name!r}: choose one of {', '.join(NETWORKS)}")
+    return NETWORKS[name]()
+
+
+def load_pretrained(name, runs=None):
+    """Return the trained network of the finished run ``name``, in evaluation mode, on the CPU.
+
+    Looks in the folder ``runs``, or else among the reference runs (``notebooks/runs``) and the reader's own (``runs``).
+    Raises ``FileNotFoundError`` that lists the runs there are when ``name`` is none of them, and ``ValueError`` for
+    weights that are missing, damaged or of another run.
+    """
+    record, weights = read_record(name, runs), find_run(name, runs) / "weights.pt"
+    network = build(record["network"])
+    if not weights.is_file():
+        raise ValueError(f"the run {name!r} kept no weights: there is no {weights}")
+    if sha256(weights) != record["weights_sha256"]:
+        raise ValueError(f"{weights} is damaged or of another run (its SHA-256 is not the record's): train it anew")
+    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return network.eval()
+
+
+def count_parameters(module):
+    """Return how many numbers training adjusts in ``module``."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
