@@ -138,16 +138,19 @@ def driver(monkeypatch, tmp_path):
 # A course that breaks no rule ---------------------------------------------------------------------------------------
 
 EXERCISE = """\
-answer = ...  # replace the dots
-if answer is ...:
+{stub}  # replace the dots
+if {answer} is ...:
     print("Your turn: replace the dots.")
 else:
-    assert answer == {value}, "count again"
+    assert {answer} == {value}, "count again"
     print("Right.")"""
 PICTURE = (  # a PNG of one pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
 )
-SOLUTION = "<details><summary>Solution</summary>\n\nTwice as many.\n\n```python\nanswer = {answer}\n```\n\n</details>"
+SOLUTION = """\
+<details><summary>Hint</summary>\n\nCount.\n\n</details>
+
+<details><summary>Solution</summary>\n\nTwice as many.\n\n```python\n{answer}\n```\n\n</details>"""
 
 
 @pytest.fixture
@@ -198,9 +201,11 @@ def _cells(name, following):
     yield code("plots.show(images);", "figure")
     yield markdown("## What was learned\n\n- Counting.")
     yield markdown("## Exercises\n\n**1.** How many are two?")
-    yield code(EXERCISE.format(value="2 * images"), "Your turn: replace the dots.\n", tags=["exercise"])
-    yield markdown(SOLUTION.format(answer="images + images"))
+    number = EXERCISE.format(stub="answer = ...", answer="answer", value="2 * images")
+    yield code(number, "Your turn: replace the dots.\n", tags=["exercise"])
+    yield markdown(SOLUTION.format(answer="answer = images + images"))
     yield markdown("**2.** And three?")
-    yield code(EXERCISE.format(value="3 * images"), "Your turn: replace the dots.\n", tags=["exercise"])
-    yield markdown(SOLUTION.format(answer="3 * 50_000"))
+    function = EXERCISE.format(stub="def three(n):\n    return ...", answer="three(images)", value="3 * images")
+    yield code(function, "Your turn: replace the dots.\n", tags=["exercise"])
+    yield markdown(SOLUTION.format(answer="def three(n):\n    return 3 * n"))
     yield markdown(f"Next: [What follows]({following})")

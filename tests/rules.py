@@ -11,7 +11,8 @@ import pytest
 
 MARKER = re.compile(r"^\s*#+\s*NBVAL_(\w+)\s*$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[([^\[\]]*)\]\(([^()\s]*)\)")
-FOLDED = re.compile(r"<details>\s*<summary>.*?```python\n.*?```.*?</details>", re.DOTALL)
+STUB = re.compile(r"^(answer =| +return) \.\.\.  # replace the dots$", re.MULTILINE)
+FOLDED = re.compile(r"<details>\s*<summary>Solution</summary>.*?```python\n.*?```.*?</details>", re.DOTALL)
 
 
 # What a rule looks at -----------------------------------------------------------------------------------------------

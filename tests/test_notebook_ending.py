@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote
 
-from rules import FOLDED, LINK, code_cells, edit, markdown_cells, tag, tags, three_tests_of
+from rules import FOLDED, LINK, STUB, code_cells, edit, markdown_cells, tag, tags, three_tests_of
 
 
 def ends_with_what_was_learned_exercises_and_a_link(notebook, path):
@@ -20,11 +20,15 @@ def ends_with_what_was_learned_exercises_and_a_link(notebook, path):
 
 def has_two_to_four_exercises_with_solutions(notebook, path):
     exercises = [i for i, cell in code_cells(notebook) if "exercise" in tags(cell)]
+    if not any("return ...  # replace the dots" in notebook.cells[i].source for i in exercises):
+        yield f"cells {exercises}: none asks for a function or a module"
     if not 2 <= len(exercises) <= 4:
         yield f"cells {exercises}: {len(exercises)} cells with the tag exercise, not two to four"
     for i, end in zip(exercises, [*exercises[1:], len(notebook.cells)], strict=True):
-        if not re.search(r"^answer = \.\.\.", notebook.cells[i].source, re.MULTILINE):
-            yield f"cell {i}: has no line 'answer = ...'"
+        if not STUB.search(notebook.cells[i].source):
+            yield f"cell {i}: has no line 'answer = ...  # replace the dots', nor one that returns the dots"
+        if not any("<summary>Hint</summary>" in notebook.cells[j].source for j in range(i + 1, end)):
+            yield f"cell {i}: is followed by no folded hint"
         solutions = [j for j in range(i + 1, end) if FOLDED.search(notebook.cells[j].source)]
         if len(solutions) != 1:
             yield f"cell {i}: is followed by {len(solutions)} folded solutions with Python, not one"
@@ -46,8 +50,10 @@ BREAKS = {
     ],
     has_two_to_four_exercises_with_solutions: [
         tag(8),
-        edit(11, "answer = ...", "answer = 3"),
-        edit(12, "<details>", ""),
+        edit(8, "answer = ...", "answer = 3"),
+        edit(11, "return ...", "return 3"),
+        edit(12, "<summary>Hint", "<summary>Help"),
+        edit(12, "<details><summary>Solution", "<summary>Solution"),
         edit(12, "```python", "```"),
     ],
     links_to_files_that_exist: [

@@ -1,4 +1,7 @@
-"""Every exercise's check accepts its folded solution, refuses a wrong answer, and waits while there is none."""
+"""Every exercise's cell accepts its folded solution, refuses a wrong answer, and waits while there is none.
+
+What a check says to answers of other kinds, the tests of ``helpers.exercises`` ask.
+"""
 
 import ast
 import re
@@ -9,8 +12,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
 SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```.*?</details>", re.DOTALL)
-ANSWER = re.compile(r"^answer = \.\.\..*$", re.MULTILINE)
-WRONG = "answer = -1"
+STUB = re.compile(r".*# replace the dots\n", re.DOTALL)
+NAME = re.compile(r"^(?:def |class )?(\w+)")
 
 
 def exercises(notebook):
@@ -24,8 +27,14 @@ def exercises(notebook):
 
 
 def attempt(source, answer):
-    """Return the source of an exercise with ``answer`` in place of the line that is to be replaced."""
-    return ANSWER.sub(lambda _: answer, source)
+    """Return the source of an exercise with ``answer`` in place of the lines that are to be replaced."""
+    return STUB.sub(lambda _: answer + "\n", source)
+
+
+def wrong(source):
+    """Return a wrong answer to an exercise: a number, or a function that returns one."""
+    name = NAME.match(source)[1]
+    return "answer = -1" if name == "answer" else f"def {name}(*given):\n    return -1"
 
 
 def free(table):
@@ -87,16 +96,16 @@ def outcomes(sources, attempts, folder):
 def failures(notebook, folder):
     """Return a complaint for each check of the notebook that does not answer as it should."""
     found = exercises(notebook)
-    attempts = [attempt(source, answer) for _, source, solution in found for answer in (solution, WRONG)]
+    attempts = [attempt(source, answer) for _, source, solution in found for answer in (solution, wrong(source))]
     before = [cell.source for cell in notebook.cells[: found[0][0]] if cell.cell_type == "code"]
     unsolved = [source for _, source, _ in found]
     said = outcomes(needed(before, "\n".join(attempts)), attempts + unsolved, folder)
     complaints = []
-    for (i, _, _), right, wrong, untouched in zip(found, said[0::2], said[1::2], said[len(attempts) :], strict=False):
+    for (i, _, _), right, bad, untouched in zip(found, said[0::2], said[1::2], said[len(attempts) :], strict=False):
         if "Right." not in right:
             complaints.append(f"cell {i}: to its own solution it says {right!r}")
-        if "Right." in wrong or not wrong:
-            complaints.append(f"cell {i}: to a wrong answer it says {wrong!r}")
+        if "Right." in bad or not bad or bad == "NameError":
+            complaints.append(f"cell {i}: to a wrong answer it says {bad!r}")
         if "Your turn" not in untouched:
             complaints.append(f"cell {i}: without an answer it says {untouched!r}")
     return complaints
@@ -121,7 +130,7 @@ def change_cell(index, old, new):
 def test_finds_wrong_solutions_and_lax_checks(course):
     def change(notebook):
         change_cell(9, "images + images", "images")(notebook)
-        change_cell(11, "answer == 3 * images", "True")(notebook)
+        change_cell(11, "three(images) == 3 * images", "True")(notebook)
 
     path = course(change)
     first, second = failures(nbformat.read(path, as_version=4), path.parent)

@@ -13,7 +13,8 @@ def test_solutions_go_and_all_else_stays(course, tmp_path):
     before, after = (
         nbformat.read(place / path.name, as_version=4).cells for place in (path.parent, tmp_path / "student")
     )
-    assert [cell.source for cell in after] == [cell.source for cell in before if "<details>" not in cell.source]
+    kept = [cell.source.partition("<details><summary>Solution")[0] for cell in before]
+    assert [cell.source for cell in after] == kept and sum("Hint" in source for source in kept) == 2
     assert [cell.get("outputs") for cell in after if cell.cell_type == "code"] == [
         cell.outputs for cell in before if cell.cell_type == "code"
     ]
@@ -21,7 +22,9 @@ def test_solutions_go_and_all_else_stays(course, tmp_path):
 
 def test_text_beside_a_solution_stays(course, tmp_path):
     def change(notebook):
-        notebook.cells[9].source = f"Before.\n\n{notebook.cells[9].source}\n\nAfter."
+        hint, _, solution = notebook.cells[9].source.partition("</details>\n\n")
+        assert "Hint" in hint and "Solution" in solution
+        notebook.cells[9].source = f"Before.\n\n{solution}\n\nAfter."
 
     make_student_version([course(change)], tmp_path)
     assert nbformat.read(tmp_path / "01_first.ipynb", as_version=4).cells[9].source == "Before.\n\nAfter."
@@ -55,5 +58,8 @@ def test_each_exercise_of_the_course_loses_its_solution_and_keeps_its_check(tmp_
         cells = nbformat.reads(text, as_version=4).cells
         exercises = [cell for cell in cells if "exercise" in cell.metadata.get("tags", [])]
         assert count == len(exercises) >= 2, name
-        assert "<details>" not in text, name
-        assert all("Right." in cell.source and "answer = ..." in cell.source for cell in exercises), name
+        assert "<summary>Solution" not in text and text.count("<summary>Hint") == count, name
+        assert all(
+            "# replace the dots" in cell.source and ("check(" in cell.source or "Right." in cell.source)
+            for cell in exercises
+        ), name

@@ -22,7 +22,7 @@ import nbformat
 from nbconvert import SlidesExporter
 
 from helpers.publishing.site import ALT, describe_figures, drop_widgets, links_of_the_book, title_of
-from helpers.publishing.student import without_solutions
+from helpers.publishing.student import HINT, SOLUTION, without_folded
 from helpers.records import REPOSITORY
 
 REVEAL = "https://unpkg.com/reveal.js@4.0.2"
@@ -138,7 +138,7 @@ def notes_of(cell):
 
 def lay_out(notebook):
     """Give each cell of ``notebook`` that matters its place: a slide for a section, one below it for each idea."""
-    without_solutions(notebook)
+    without_folded(notebook, HINT, SOLUTION)
     laid, room, asked, section = [], 0, False, ""
     for original in filter(matters, notebook.cells):
         if note := notes_of(original):

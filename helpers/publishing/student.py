@@ -1,7 +1,7 @@
 """The notebooks without their solutions: ``python -m helpers.publishing.student`` (``make student``).
 
 In ``build/student/``: the same notebooks, but for the folded solutions, and the outputs below a text that asks for a
-guess first. The exercises, the cells that check an answer and the other outputs stay.
+guess first. The exercises, the hints, the cells that check an answer and the other outputs stay.
 """
 
 import re
@@ -11,15 +11,16 @@ import nbformat
 from helpers.records import REPOSITORY
 
 GUESS_FIRST = re.compile(r"\b[Bb]et\b|\bGuess\b|\bPredict\b|[Ww]rite down (your|a) guess")
+HINT = re.compile(r"<details>\s*<summary>Hint</summary>.*?</details>\s*", re.DOTALL)
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>.*?</details>\s*", re.DOTALL)
 
 
-def without_solutions(notebook):
-    """Remove every folded solution from ``notebook``, and the cells that held nothing else; return their number."""
+def without_folded(notebook, *kinds):
+    """Remove what is folded, of ``kinds`` HINT and SOLUTION, and cells that held nothing else; return the number."""
     removed = 0
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source, count = SOLUTION.subn("", cell.source)
+        for kind in kinds if cell.cell_type == "markdown" else ():
+            cell.source, count = kind.subn("", cell.source)
             removed += count
     notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
     return removed
@@ -43,7 +44,7 @@ def make_student_version(paths, folder):
     removed = {}
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
-        removed[path.name] = without_solutions(notebook)
+        removed[path.name] = without_folded(notebook, SOLUTION)
         without_what_is_guessed(notebook)
         nbformat.write(notebook, folder / path.name)
     return removed

@@ -55,7 +55,7 @@ def parse(arguments=None):
     add("--warmup", type=float, default=recipe.warmup, help="share of the run in which the learning rate rises")
     add("--momentum", type=float, default=recipe.momentum, help="Nesterov momentum of SGD, first beta of AdamW")
     add("--weight-decay", type=float, default=recipe.weight_decay, help="pull of the weights towards zero")
-    add("--clip", type=float, default=recipe.clip, help="largest norm of a step's gradient; 0 is any")
+    add("--clip", type=float, default=recipe.clip, help="largest norm of a step's gradient")
     add("--augment", choices=sorted(PIPELINES), default=recipe.augment, help="which pipeline of helpers/augment.py")
     add("--ema", type=float, default=recipe.ema, help="decay of the moving average of the weights; 0 is none")
     add("--teacher", default=recipe.teacher, help="name of a finished run to learn from, beside the labels")

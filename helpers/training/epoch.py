@@ -32,7 +32,7 @@ def train_epoch(
     ema=None,
     world=ALONE,
     criterion=cross_entropy,
-    clip=0.0,
+    clip=None,
 ):
     """Train ``network`` once on every batch; return ``(mean loss over the images, correct, images)``.
 
@@ -40,7 +40,7 @@ def train_epoch(
     ``scaler`` is a ``torch.amp.GradScaler`` for float16; ``ema`` an ``Average`` that follows the weights;
     ``world`` the processes that train together, each on its own ``batches``; ``criterion`` the loss, a function of
     images, logits and labels (``helpers.training.distillation`` has another); ``clip`` the largest norm of a step's
-    gradient, which is scaled down to it (0: any). In float16 a step whose loss overflows is left out, of the weights
+    gradient, which is scaled down to it (None: any). In float16 a step whose loss overflows is left out, of the weights
     and of the mean.
     Raises ``TrainingError`` if the loss is no longer a number.
     """
@@ -56,7 +56,7 @@ def train_epoch(
             loss = criterion(images, logits.float(), labels)
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(world.share_of_loss(loss, len(labels))).backward()
-        if clip:
+        if clip is not None:
             scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
         scaler.step(optimizer)

@@ -20,7 +20,7 @@ class Recipe:
     warmup: float = 0.2  #: share of the run in which the learning rate rises
     momentum: float = 0.9  #: Nesterov's, of SGD; the first beta of AdamW
     weight_decay: float = 5e-4  #: pull of the weights towards zero
-    clip: float = 0.0  #: largest norm of a step's gradient, which is scaled down to it; 0: any
+    clip: float | None = None  #: largest norm of a step's gradient, which is scaled down to it; None: any
     augment: str = "gentle"  #: a name in helpers.augment.PIPELINES
     ema: float = 0.0  #: decay a step of the exponential moving average of the weights; 0: none
     teacher: str | None = None  #: a finished run whose network's answers are learned beside the labels
@@ -41,7 +41,8 @@ LIMITS = (  # of the numbers; a comparison with nan is false
     ("epochs batch_size", "a whole number from 1 on", lambda value: isinstance(value, int) and value >= 1),
     ("seed", "a whole number from 0 to 2^63 - 1", lambda value: isinstance(value, int) and 0 <= value < 2**63),
     ("lr", "a number above 0", lambda value: 0 < value < math.inf),
-    ("weight_decay clip", "0 or a number above it", lambda value: 0 <= value < math.inf),
+    ("clip", "None, or a number above 0", lambda value: value is None or 0 < value < math.inf),
+    ("weight_decay", "0 or a number above it", lambda value: 0 <= value < math.inf),
     ("warmup momentum", "a number above 0 and below 1", lambda value: 0 < value < 1),
     ("ema", "0, or a number above it and below 1", lambda value: 0 <= value < 1),
 )
