@@ -75,7 +75,7 @@ def training_step(answer):
 def uneven_enough(answer, n):
     k = whole(answer, "a number of images")
     hint(n / 2 <= k <= n, f"it lies between {n // 2} and {n}: one of the two is right on each of them")
-    hint(mcnemar(k, n - k) < 0.05, f"by_accident({k}) is {mcnemar(k, n - k):.3f}")
+    hint(mcnemar(k, n - k) < 0.05, f"by_chance({k}) is {mcnemar(k, n - k):.3f}")
     hint(mcnemar(k - 1, n - k + 1) >= 0.05, "there is a smaller number below 5 %")
 
 
