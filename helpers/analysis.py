@@ -26,6 +26,21 @@ def wilson_interval(correct, count, z=1.959964):
     return (middle - reach) / (1 + z**2 / count), (middle + reach) / (1 + z**2 / count)
 
 
+def difference_interval(first, second):
+    """Return the interval ``(low, high)`` of the second share less the first, at 95 %, of two independent counts.
+
+    Each is a pair ``(correct, count)``. Two errors are rarely both large and in opposite directions, so it reaches less
+    far than the two Wilson intervals together. Source: R. G. Newcombe, Statistics in Medicine 17, 1998, method 10,
+    doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I.
+    """
+    (p, q), (low_p, high_p), (low_q, high_q) = (
+        (first[0] / first[1], second[0] / second[1]),
+        wilson_interval(*first),
+        wilson_interval(*second),
+    )
+    return q - p - math.hypot(q - low_q, high_p - p), q - p + math.hypot(high_q - q, p - low_p)
+
+
 # What is taken for what? -------------------------------------------------------------------------------------------
 
 

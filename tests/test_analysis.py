@@ -36,6 +36,26 @@ def test_wilson_interval_holds_what_it_promises():
     assert 0.93 < np.mean((low <= share) & (share <= high)) < 0.98
 
 
+def test_difference_interval_of_two_counts():
+    """Newcombe's own example, table II (a); two shares whose own intervals overlap; the ends of the scale."""
+    assert analysis.difference_interval((48, 80), (56, 70)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    low, high = analysis.difference_interval((763, 1000), (801, 1000))
+    assert (low, high) == pytest.approx((0.0018, 0.0741), abs=5e-5)
+    assert analysis.wilson_interval(763, 1000)[1] > analysis.wilson_interval(801, 1000)[0]
+    assert analysis.difference_interval((801, 1000), (763, 1000)) == pytest.approx((-high, -low))
+    low, high = analysis.difference_interval((0, 10), (10, 10))
+    assert 0.5 < low < high == pytest.approx(1)
+
+
+def test_difference_interval_holds_what_it_promises():
+    one, other = rng.binomial(200, 0.8, 4000), rng.binomial(100, 0.7, 4000)
+    within = [
+        low < -0.1 < high
+        for low, high in (analysis.difference_interval((a, 200), (b, 100)) for a, b in zip(one, other, strict=True))
+    ]
+    assert 0.93 < np.mean(within) < 0.97
+
+
 def test_confused_pairs_add_both_directions():
     assert analysis.confused_pairs([[9, 1, 5], [3, 9, 0], [1, 2, 9]]) == [(0, 2, 6), (0, 1, 4), (1, 2, 2)]
 
