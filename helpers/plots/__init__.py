@@ -30,6 +30,7 @@ from helpers.plots.cost import (
     separable_ratio,
 )
 from helpers.plots.data import channel_histograms, image_rows, pictures, pixels_as_numbers
+from helpers.plots.descent import descents, losses
 from helpers.plots.networks import (
     accuracy_against_parameters,
     layer_shapes,
