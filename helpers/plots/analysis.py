@@ -3,7 +3,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from helpers.plots.style import BLUE, EMPTY, GREEN, GREY, ORANGE, PURPLE, RED, SKY, bare, figure, named_rows, styled
+from helpers.plots.style import BLUE, EMPTY, GREY, RED, SKY, bare, figure, named_rows, run_looks, styled
+
+FEW = 20  # images: a share of fewer says little
 
 
 @styled()
@@ -13,8 +15,8 @@ def class_intervals(names, groups):
     ``groups`` is ``{label: (shares, low, high)}``, each a list as long as ``names``, from 0 to 1.
     """
     drawn, axis = figure(size=(10, 0.9 + 0.5 * len(names)))
-    looks = zip((GREY, BLUE, ORANGE), "Dos", strict=True)
-    for i, ((label, parts), (colour, mark)) in enumerate(zip(groups.items(), looks, strict=False)):
+    looks = run_looks(groups)
+    for i, ((label, parts), (colour, mark, _)) in enumerate(zip(groups.items(), looks, strict=True)):
         shares, low, high = (100 * np.asarray(part) for part in parts)
         rows = np.arange(len(names)) + (i - (len(groups) - 1) / 2) * 0.3
         style = {"fmt": mark, "color": colour, "markersize": 9, "capsize": 5, "label": label}
@@ -58,17 +60,28 @@ def reliability_diagrams(networks):
     drawn, axes = figure(
         2, len(networks), size=(4.3 * len(networks), 5.6), height_ratios=[3, 1], sharex=True, sharey="row"
     )
-    for (above, below), (title, (count, confidence, accuracy)) in zip(axes.T, networks.items(), strict=True):
+    parts = zip(axes.T, networks.items(), run_looks(networks), strict=True)
+    for (above, below), (title, (count, confidence, accuracy)), (colour, _, _) in parts:
         places = (np.arange(len(count)) + 0.5) / len(count)
-        above.bar(places, 100 * accuracy, 0.9 / len(count), color=SKY, label="accuracy")
-        above.plot([0, 1], [0, 100], "--", color="black", label="honest")
+        heights, width = 100 * accuracy, 0.9 / len(count)
+        pale = {"edgecolor": colour, "fill": False, "hatch": "//"}  # from few images
+        for few, look in ((False, {"color": colour, "alpha": 0.5}), (True, pale)):
+            chosen = (count < FEW) == few
+            above.bar(
+                places[chosen],
+                heights[chosen],
+                width,
+                label=f"of fewer than {FEW} images" if few else "accuracy",
+                **look,
+            )
+        above.plot([0, 1], [0, 100], "--", color="black", label="honest (calibrated)")
         above.plot(confidence, 100 * confidence, "o", color=RED, label="confidence")
         above.set_title(title)
-        below.bar(places, 100 * count / count.sum(), 0.9 / len(count), color=GREY)
+        below.bar(places, 100 * count / count.sum(), width, color=GREY)
         below.set(xlabel="confidence", xlim=(0, 1))
     axes[0, 0].set_ylabel("right (%)")
     axes[1, 0].set_ylabel("images (%)")
-    axes[0, 0].legend(loc="upper left", fontsize=11)
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
     return drawn
 
 
@@ -107,10 +120,13 @@ def effective_fields(maps, fields, titles):
 def robustness(curves):
     """Draw accuracy over the strength of each corruption: ``{name: (unit, strengths, {network: [percent, …]})}``."""
     drawn, axes = figure(2, 3, size=(11.5, 7), sharey=True)
-    looks = list(zip((BLUE, RED, GREY, GREEN, PURPLE), "os^Dv", ("-", "--", ":", "-.", "-"), strict=True))
     for axis, (name, (unit, strengths, accuracies)) in zip(axes.flat, curves.items(), strict=True):
-        for (network, values), (colour, mark, line) in zip(accuracies.items(), looks, strict=False):
-            axis.plot(range(len(strengths)), values, line, marker=mark, color=colour, markersize=8, label=network)
+        shifts = 0.07 * (np.arange(len(accuracies)) - (len(accuracies) - 1) / 2)  # no mark hides another
+        for (network, values), (colour, mark, line), shift in zip(
+            accuracies.items(), run_looks(accuracies), shifts, strict=True
+        ):
+            places = np.arange(len(strengths)) + shift
+            axis.plot(places, values, line, marker=mark, color=colour, markersize=7, label=network)
         axis.set_xticks(range(len(strengths)), strengths)
         axis.set(title=name, xlabel=unit, xlim=(-0.3, len(strengths) - 0.7), ylim=(0, 100))
     for axis in axes[:, 0]:
