@@ -33,6 +33,7 @@ RUN_COLOURS = {  # a run has one colour throughout the course; a label stands wh
 COLOUR_MARKS = {BLUE: "o-", ORANGE: "D--", RED: "s--", SKY: "^:", GREEN: "D-.", BLACK: "v-", GREY: "D:", PURPLE: "P--"}
 KIND_LOOKS = {  # a kind of convolution has one colour and one marker
     "standard": (BLUE, "o"),
+    "standard 5×5": (BLACK, "^"),
     "dilated": (RED, "X"),
     "grouped": (ORANGE, "s"),
     "separable": (GREEN, "D"),
@@ -89,7 +90,7 @@ def run_looks(names):
 
 def kind_look(name):
     """Return colour and marker of a kind of convolution: "grouped_64" looks like "grouped 3×3"."""
-    return KIND_LOOKS[name.replace("_", " ").split()[0]]
+    return KIND_LOOKS.get(name) or KIND_LOOKS[name.replace("_", " ").split()[0]]
 
 
 def beyond(axis, x, edge, text):
