@@ -18,7 +18,7 @@ def bars(values, label, format="{:,.1f}", size=None, marked=None):
     largest = max(values.values())
     if marked:
         largest = max(largest, marked[0])
-        axis.axvline(marked[0], color=RED, linestyle="--", label=marked[1])
+        axis.axvline(marked[0], color=RED, linestyle="--", label=f"{format.format(marked[0])} {marked[1]}")
         drawn.legend(loc="outside upper center", frameon=False)
     axis.set_xlim(0, 1.15 * largest)
     axis.xaxis.set_major_formatter("{x:,.0f}" if largest > 10 else "{x:g}")

@@ -38,6 +38,8 @@ def pictures(images, titles, columns=4, rows=None):
         rows = -(-len(images) // columns)
     long = any("\n" in title for title in titles)
     width, height = (2.1, 2.75) if long else (1.6, 1.95)
+    if len(images) == 1:  # a title may be wider than a small picture
+        width, height = 3.4, 3.4
     drawn, axes = figure(rows, columns, size=(width * columns, height * rows), squeeze=False)
     for axis in axes.flat:
         bare(axis)

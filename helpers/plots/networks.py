@@ -180,7 +180,7 @@ def accuracy_against_parameters(published, here, limit):
     for networks, colour, marker, source in ((published, GREY, "o", "published"), (here, BLUE, "D", "this course")):
         for name, (parameters, accuracy, side) in networks.items():
             axis.plot(parameters, accuracy, marker, color=colour, markersize=9, label=source, zorder=3)
-            place = {"ha": side, "va": "center", "textcoords": "offset points", "bbox": PAPER}
+            place = {"ha": side, "va": "center", "textcoords": "offset points"}
             axis.annotate(name, (parameters, accuracy), (-9 if side == "right" else 9, 0), color=colour, **place)
             source = None  # one entry in the legend
     axis.axvline(limit, color=RED, linestyle="--", label=f"{limit:,} parameters", zorder=0)

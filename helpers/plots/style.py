@@ -104,8 +104,9 @@ def beyond(axis, x, edge, text):
 def cell_borders(axis, shape):
     """Draw white lines around the cells of a matrix."""
     rows, columns = shape
-    axis.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, color="white", linewidth=1.5)
-    axis.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, color="white", linewidth=1.5)
+    look = {"color": "white", "linewidth": 1.5, "clip_on": False}  # the outer lines cover what an image leaves outside
+    axis.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, **look)
+    axis.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, **look)
 
 
 def named_rows(axis, names, xlabel, valued=False):
