@@ -78,7 +78,9 @@ def reliability_diagrams(networks):
         above.plot(confidence, 100 * confidence, "o", color=RED, label="confidence")
         above.set_title(title)
         below.bar(places, 100 * count / count.sum(), width, color=GREY)
-        below.set(xlabel="confidence", xlim=(0, 1))
+        below.set(xlabel="confidence", xlim=(0, 1), xticks=[0.2, 0.4, 0.6, 0.8])
+        above.set_axisbelow(True)
+        below.set_axisbelow(True)
     axes[0, 0].set_ylabel("right (%)")
     axes[1, 0].set_ylabel("images (%)")
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
@@ -119,7 +121,7 @@ def effective_fields(maps, fields, titles):
 @styled()
 def robustness(curves):
     """Draw accuracy over the strength of each corruption: ``{name: (unit, strengths, {network: [percent, …]})}``."""
-    drawn, axes = figure(2, 3, size=(11.5, 7), sharey=True)
+    drawn, axes = figure(2, 3, size=(11, 6.6), sharey=True)
     for axis, (name, (unit, strengths, accuracies)) in zip(axes.flat, curves.items(), strict=True):
         shifts = 0.07 * (np.arange(len(accuracies)) - (len(accuracies) - 1) / 2)  # no mark hides another
         for (network, values), (colour, mark, line), shift in zip(
@@ -139,6 +141,7 @@ def robustness(curves):
 def differences(points, low, high):
     """Draw how often each difference of two accuracies, in points, came up in resampling, and its interval."""
     drawn, axis = figure(size=(9, 3.8))
+    axis.set_axisbelow(True)
     axis.hist(points, bins=40, color=SKY)
     axis.axvspan(low, high, color=BLUE, alpha=0.2, label=f"95 %: {low:.1f} to {high:.1f}")
     axis.axvline(0, color=RED, linestyle="--", label="no difference")

@@ -134,7 +134,7 @@ def separable_unit(parts):
         box(2, y, part, SKY, 2.2)
         arrow((3.1, y), (3.8, middle))
     box(4.5, middle, "BatchNorm", GREY, 1.4)
-    for y, name, colour in ((middle + 0.6, "gate\n1×1, SiLU", ORANGE), (middle - 0.6, "value\n1×1", GREEN)):
+    for y, name, colour in ((middle + 0.6, "gate, 1×1\nSiLU ≤ 16", ORANGE), (middle - 0.6, "value, 1×1", GREEN)):
         arrow((5.2, middle), (5.6, y))
         box(6.4, y, name, colour, 1.6, 0.95)
         arrow((7.2, y), (7.75, middle))

@@ -36,6 +36,7 @@ def amdahl(shares):
     for (name, share), colour, line in zip(
         shares.items(), (BLUE, ORANGE, GREEN, RED), ("-", "--", ":", "-."), strict=False
     ):
+        axis.axhline(1 / (1 - share), color=colour, linewidth=1, alpha=0.6)  # the limit: the part takes no time
         axis.plot(
             part, 1 / (1 - share + share / part), line, color=colour, linewidth=3, label=f"{name}: {100 * share:.0f} %"
         )
