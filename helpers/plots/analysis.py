@@ -58,14 +58,14 @@ def reliability_diagrams(networks):
     ``networks`` is ``{title: (count, confidence, accuracy)}``, as ``helpers.analysis.reliability`` returns them.
     """
     drawn, axes = figure(
-        2, len(networks), size=(4.3 * len(networks), 5.6), height_ratios=[3, 1], sharex=True, sharey="row"
+        2, len(networks), size=(3.9 * len(networks), 5.2), height_ratios=[3, 1], sharex=True, sharey="row"
     )
     parts = zip(axes.T, networks.items(), run_looks(networks), strict=True)
     for (above, below), (title, (count, confidence, accuracy)), (colour, _, _) in parts:
         places = (np.arange(len(count)) + 0.5) / len(count)
         heights, width = 100 * accuracy, 0.9 / len(count)
-        pale = {"edgecolor": colour, "fill": False, "hatch": "//"}  # from few images
-        for few, look in ((False, {"color": colour, "alpha": 0.5}), (True, pale)):
+        hollow = {"edgecolor": colour, "fill": False, "linestyle": "--", "linewidth": 1.5}  # from few images
+        for few, look in ((False, {"color": colour, "alpha": 0.5}), (True, hollow)):
             chosen = (count < FEW) == few
             above.bar(
                 places[chosen],
@@ -98,7 +98,7 @@ def heat_rows(images, heats, titles, row_names):
         axes[0, column].set_title(title, fontsize=12)
         for axis, heat in zip(axes[1:, column], heats, strict=True):
             axis.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
-            axis.imshow(heat[column], cmap="inferno", alpha=0.65)
+            axis.imshow(heat[column], cmap="inferno", alpha=0.5)
     for axis, name in zip(axes[:, 0], row_names, strict=True):
         axis.set_ylabel(name, fontsize=12)
     return drawn

@@ -21,7 +21,8 @@ def bars(values, label, format="{:,.1f}", size=None, marked=None):
         axis.axvline(marked[0], color=RED, linestyle="--", label=f"{format.format(marked[0])} {marked[1]}")
         drawn.legend(loc="outside upper center", frameon=False)
     axis.set_xlim(0, 1.15 * largest)
-    axis.xaxis.set_major_formatter("{x:,.0f}" if largest > 10 else "{x:g}")
+    if largest > 1000:
+        axis.xaxis.set_major_formatter("{x:,.0f}")
     named_rows(axis, list(values), label, valued=True)
     return drawn
 

@@ -37,7 +37,7 @@ def learning_curves(record):
         axis.set(xlabel="epoch", ylabel=what + unit, xlim=(0, epochs[-1] + 1))
         axis.legend()
     losses = [row["test_loss"] for row in record["history"]]
-    rest = max(*sorted(losses)[-2:-1], *(row["train_loss"] for row in record["history"]))
+    rest = max([*sorted(losses)[:-1], *(row["train_loss"] for row in record["history"])])
     if max(losses) > 2 * rest:  # one value would press all the others together
         axes[1].set_ylim(0, 1.1 * rest)
         worst = int(np.argmax(losses))
@@ -52,7 +52,8 @@ def test_accuracies(records):
     The axis begins at ``FLOOR``; where a run falls below it later than in its beginning, an arrow says how far.
     """
     drawn, axis = figure(size=(10, 4.6))
-    axis.set_ylim(FLOOR, 5 * (max(row["test_accuracy"] for run in records.values() for row in run["history"]) // 5 + 1))
+    floor = FLOOR if all(run["history"][-1]["test_accuracy"] > FLOOR for run in records.values()) else 0
+    axis.set_ylim(floor, 5 * (max(row["test_accuracy"] for run in records.values() for row in run["history"]) // 5 + 1))
     looks = run_looks([record["name"] for record in records.values()])
     longest = max(len(record["history"]) for record in records.values())
     for (label, record), (colour, _, style) in zip(records.items(), looks, strict=True):
@@ -60,11 +61,11 @@ def test_accuracies(records):
         axis.plot(epochs, accuracy, style, color=colour, label=label)
         place = {"xytext": (5, 0)} if len(epochs) == longest else {"xytext": (0, 10), "ha": "center"}
         axis.annotate(f"{accuracy[-1]:.2f}", (epochs[-1], accuracy[-1]), **place, **OFFSET)
-        begun = next((i for i, value in enumerate(accuracy) if value >= FLOOR), len(accuracy))
+        begun = next((i for i, value in enumerate(accuracy) if value >= floor), len(accuracy))
         for epoch, value in zip(epochs[begun:], accuracy[begun:], strict=True):
-            if value < FLOOR - 5:
-                beyond(axis, epoch, FLOOR, f"{value:.0f} % in epoch {epoch}")
-    axis.set(xlabel="epoch", ylabel=f"test accuracy (%), axis from {FLOOR}")
+            if value < floor - 5:
+                beyond(axis, epoch, floor, f"{value:.0f} % in epoch {epoch}")
+    axis.set(xlabel="epoch", ylabel=f"test accuracy (%), axis from {floor}")
     axis.legend(loc="lower right")
     return drawn
 
