@@ -50,3 +50,39 @@ def test_pictures_are_as_many_as_there_are_or_as_are_asked_for(count, rows, shap
     assert drawn.axes[0].get_subplotspec().get_gridspec().get_geometry() == shape
     assert sum(len(axis.images) for axis in drawn.axes) == count
     plt.close(drawn)
+
+
+def test_a_run_has_one_colour_whatever_stands_beside_it():
+    classes = {"cat": 90.0, "dog": 80.0}
+    shown = plots.class_accuracy({"original, a few": classes, "here, many": classes, "a new run": classes})
+    colours = [bars.patches[0].get_facecolor() for bars in shown.axes[0].containers]
+    wanted = style.RUN_COLOURS["original"], style.RUN_COLOURS["session_62"]
+    assert colours[:2] == [matplotlib.colors.to_rgba(colour) for colour in wanted] and len(set(colours)) == 3
+    plt.close(shown)
+    new = style.run_looks(["session_62", "one", "two", "better_62"])
+    assert len({colour for colour, _, _ in new}) == 4 and new[0][0] == style.RUN_COLOURS["session_net"]
+
+
+def a_run(name, losses, accuracies):
+    rows = zip(losses, accuracies, strict=True)
+    history = [
+        {"epoch": i, "train_loss": 1.0, "test_loss": loss, "train_accuracy": 70.0, "test_accuracy": accuracy}
+        for i, (loss, accuracy) in enumerate(rows, 1)
+    ]
+    return {"name": name, "history": history}
+
+
+def test_a_value_far_outside_is_an_arrow_and_no_reason_to_press_the_others_together():
+    run = a_run("session_84", [1.2, 1.0, 5.7, 0.8], [50.0, 70.0, 31.0, 80.0])
+    curves, accuracies = plots.learning_curves(run), plots.test_accuracies({"84 epochs": run})
+    assert curves.axes[1].get_ylim()[1] < 2 and [t.get_text() for t in curves.axes[1].texts] == ["5.7 in epoch 3"]
+    assert [t.get_text() for t in accuracies.axes[0].texts] == ["80.00", "31 % in epoch 3"]
+    low = plots.test_accuracies({"weak": a_run("weak", [2.0], [20.0])})
+    assert low.axes[0].get_ylim()[0] == 0 and accuracies.axes[0].get_ylim()[0] == 60
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", ["standard_32", "standard 3×3", "dilated 3×3", "grouped_64", "separable_90"])
+def test_a_kind_of_convolution_has_one_look(name):
+    assert style.kind_look(name) == style.KIND_LOOKS[name.replace("_", " ").split()[0]]
+    assert len(set(style.KIND_LOOKS.values())) == len(style.KIND_LOOKS)

@@ -3,7 +3,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from helpers.plots.style import BLUE, EMPTY, GREEN, GREY, ORANGE, PURPLE, RED, SKY, bare, figure, named_rows, styled
+from helpers.plots.style import BLUE, EMPTY, GREY, RED, SKY, bare, figure, named_rows, run_looks, styled
+
+FEW = 20  # images: a share of fewer says little
 
 
 @styled()
@@ -13,8 +15,8 @@ def class_intervals(names, groups):
     ``groups`` is ``{label: (shares, low, high)}``, each a list as long as ``names``, from 0 to 1.
     """
     drawn, axis = figure(size=(10, 0.9 + 0.5 * len(names)))
-    looks = zip((GREY, BLUE, ORANGE), "Dos", strict=True)
-    for i, ((label, parts), (colour, mark)) in enumerate(zip(groups.items(), looks, strict=False)):
+    looks = run_looks(groups)
+    for i, ((label, parts), (colour, mark, _)) in enumerate(zip(groups.items(), looks, strict=True)):
         shares, low, high = (100 * np.asarray(part) for part in parts)
         rows = np.arange(len(names)) + (i - (len(groups) - 1) / 2) * 0.3
         style = {"fmt": mark, "color": colour, "markersize": 9, "capsize": 5, "label": label}
@@ -56,19 +58,32 @@ def reliability_diagrams(networks):
     ``networks`` is ``{title: (count, confidence, accuracy)}``, as ``helpers.analysis.reliability`` returns them.
     """
     drawn, axes = figure(
-        2, len(networks), size=(4.3 * len(networks), 5.6), height_ratios=[3, 1], sharex=True, sharey="row"
+        2, len(networks), size=(3.9 * len(networks), 5.2), height_ratios=[3, 1], sharex=True, sharey="row"
     )
-    for (above, below), (title, (count, confidence, accuracy)) in zip(axes.T, networks.items(), strict=True):
+    parts = zip(axes.T, networks.items(), run_looks(networks), strict=True)
+    for (above, below), (title, (count, confidence, accuracy)), (colour, _, _) in parts:
         places = (np.arange(len(count)) + 0.5) / len(count)
-        above.bar(places, 100 * accuracy, 0.9 / len(count), color=SKY, label="accuracy")
-        above.plot([0, 1], [0, 100], "--", color="black", label="honest")
+        heights, width = 100 * accuracy, 0.9 / len(count)
+        hollow = {"edgecolor": colour, "fill": False, "linestyle": "--", "linewidth": 1.5}  # from few images
+        for few, look in ((False, {"color": colour, "alpha": 0.5}), (True, hollow)):
+            chosen = (count < FEW) == few
+            above.bar(
+                places[chosen],
+                heights[chosen],
+                width,
+                label=f"of fewer than {FEW} images" if few else "accuracy",
+                **look,
+            )
+        above.plot([0, 1], [0, 100], "--", color="black", label="honest (calibrated)")
         above.plot(confidence, 100 * confidence, "o", color=RED, label="confidence")
         above.set_title(title)
-        below.bar(places, 100 * count / count.sum(), 0.9 / len(count), color=GREY)
-        below.set(xlabel="confidence", xlim=(0, 1))
+        below.bar(places, 100 * count / count.sum(), width, color=GREY)
+        below.set(xlabel="confidence", xlim=(0, 1), xticks=[0.2, 0.4, 0.6, 0.8])
+        above.set_axisbelow(True)
+        below.set_axisbelow(True)
     axes[0, 0].set_ylabel("right (%)")
     axes[1, 0].set_ylabel("images (%)")
-    axes[0, 0].legend(loc="upper left", fontsize=11)
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
     return drawn
 
 
@@ -83,7 +98,7 @@ def heat_rows(images, heats, titles, row_names):
         axes[0, column].set_title(title, fontsize=12)
         for axis, heat in zip(axes[1:, column], heats, strict=True):
             axis.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
-            axis.imshow(heat[column], cmap="inferno", alpha=0.65)
+            axis.imshow(heat[column], cmap="inferno", alpha=0.5)
     for axis, name in zip(axes[:, 0], row_names, strict=True):
         axis.set_ylabel(name, fontsize=12)
     return drawn
@@ -106,11 +121,14 @@ def effective_fields(maps, fields, titles):
 @styled()
 def robustness(curves):
     """Draw accuracy over the strength of each corruption: ``{name: (unit, strengths, {network: [percent, …]})}``."""
-    drawn, axes = figure(2, 3, size=(11.5, 7), sharey=True)
-    looks = list(zip((BLUE, RED, GREY, GREEN, PURPLE), "os^Dv", ("-", "--", ":", "-.", "-"), strict=True))
+    drawn, axes = figure(2, 3, size=(11, 6.6), sharey=True)
     for axis, (name, (unit, strengths, accuracies)) in zip(axes.flat, curves.items(), strict=True):
-        for (network, values), (colour, mark, line) in zip(accuracies.items(), looks, strict=False):
-            axis.plot(range(len(strengths)), values, line, marker=mark, color=colour, markersize=8, label=network)
+        shifts = 0.07 * (np.arange(len(accuracies)) - (len(accuracies) - 1) / 2)  # no mark hides another
+        for (network, values), (colour, mark, line), shift in zip(
+            accuracies.items(), run_looks(accuracies), shifts, strict=True
+        ):
+            places = np.arange(len(strengths)) + shift
+            axis.plot(places, values, line, marker=mark, color=colour, markersize=7, label=network)
         axis.set_xticks(range(len(strengths)), strengths)
         axis.set(title=name, xlabel=unit, xlim=(-0.3, len(strengths) - 0.7), ylim=(0, 100))
     for axis in axes[:, 0]:
@@ -123,6 +141,7 @@ def robustness(curves):
 def differences(points, low, high):
     """Draw how often each difference of two accuracies, in points, came up in resampling, and its interval."""
     drawn, axis = figure(size=(9, 3.8))
+    axis.set_axisbelow(True)
     axis.hist(points, bins=40, color=SKY)
     axis.axvspan(low, high, color=BLUE, alpha=0.2, label=f"95 %: {low:.1f} to {high:.1f}")
     axis.axvline(0, color=RED, linestyle="--", label="no difference")

@@ -19,17 +19,23 @@ from helpers.plots.style import (
     styled,
 )  # fmt: skip
 
+PATHS = "paths from a pixel to the output (grey: none)"
+
 
 @styled()
 def convolution_by_numbers(image, kernel, output, row, column):
     """Draw ``image (H, W)``, ``kernel (k, k)`` and ``output`` as numbers; mark one output and its window."""
-    size = len(kernel)
+    size, room = len(kernel), 0.75  # in cells: for the sign before a matrix
     window = {(row + i, column + j): YELLOW for i, j in np.ndindex(size, size)}
-    widths = [image.shape[1], size, output.shape[1]]
-    drawn, axes = figure(1, 3, size=(6.8, 3.1), width_ratios=widths)
+    widths = [image.shape[1] + 0.1, size + room + 0.05, output.shape[1] + room + 0.05]  # cells of one size
+    drawn, axes = figure(1, 3, size=(7.2, 3.1), width_ratios=widths)
     _numbers(axes[0], image, "input", window)
     _numbers(axes[1], kernel, "kernel", {place: SKY for place in np.ndindex(size, size)})
     _numbers(axes[2], output, "output", {(row, column): ORANGE})
+    for axis, sign, matrix, width in zip(axes[1:], "∗=", (kernel, output), widths[1:], strict=True):
+        axis.text(-room / 2, len(matrix) / 2, sign, ha="center", va="center", fontsize=18)
+        axis.set_xlim(-room, matrix.shape[1] + 0.05)
+        axis.title.set_x(0.5 + room / 2 / width)
     return drawn
 
 
@@ -38,12 +44,13 @@ def product_by_numbers(weights, columns, product, column):
     """Draw ``weights (out, n) @ columns (n, m) = product (out, m)`` as numbers, the columns above the product."""
     drawn, axes = figure(2, 2, size=(7.6, 5.5), width_ratios=[len(columns), product.shape[1]], height_ratios=[9, 3.4])
     bare(axes[0, 0])
+    axes[0, 0].text(0.5, 0.5, "weights @ windows = outputs", ha="center", fontsize=15, transform=axes[0, 0].transAxes)
     marked = {(i, column): YELLOW for i in range(len(columns))}
-    _numbers(axes[0, 1], columns, "one column a window", marked, fontsize=13)
+    _numbers(axes[0, 1], columns, "one column for each window", marked, fontsize=12)
     blue = {place: SKY for place in np.ndindex(*weights.shape)}
-    _numbers(axes[1, 0], weights, "one row a filter", blue, fontsize=13)
+    _numbers(axes[1, 0], weights, "one row for each filter", blue, fontsize=12)
     orange = {(i, column): ORANGE for i in range(len(weights))}
-    _numbers(axes[1, 1], product, "one row an output channel", orange, fontsize=13)
+    _numbers(axes[1, 1], product, "one row for each output channel", orange, fontsize=12)
     return drawn
 
 
@@ -66,16 +73,24 @@ def footprint(counts, title):
     Left the pixels that reach it, in any channel; right which input channel reaches which output channel.
     """
     counts = np.asarray(counts)
-    drawn, (space, channels) = figure(1, 2, size=(6, 3.9))
+    narrow = min(1, counts.shape[1] / counts.shape[0])
+    drawn, (space, channels) = figure(
+        1, 2, size=(6, 3.9), width_ratios=[1, max(narrow, 0.6)], subplot_kw={"anchor": "N"}
+    )
     drawn.suptitle(title, fontsize=14)
     taps = counts.sum(axis=(0, 1)) > 0
     space.imshow(np.where(taps[..., None], rgb(BLUE), rgb(EMPTY)))
     cell_borders(space, taps.shape)
-    middle = taps.shape[1] // 2, taps.shape[0] // 2
-    space.add_patch(plt.Circle(middle, 0.25, facecolor="white", edgecolor=RED, linewidth=2.5))
+    _ring(space, taps.shape)
     bare(space, "pixels")
     _connections(channels, counts.sum(axis=(2, 3)) > 0, "channels")
     return drawn
+
+
+def _ring(axis, shape):
+    """Draw the ring that marks the output pixel, in the middle of pixels of this shape."""
+    middle, radius = (shape[1] // 2, shape[0] // 2), 0.028 * shape[0]
+    axis.add_patch(plt.Circle(middle, min(radius, 0.35), facecolor="white", edgecolor=RED, linewidth=2, zorder=3))
 
 
 @styled()
@@ -93,11 +108,19 @@ def _connections(axis, connections, title):
     cell_borders(axis, connections.shape)
     bare(axis, title)
     axis.set(xlabel="input channel", ylabel="output channel")
+    rows, columns = connections.shape
+    axis.set(xticks=[0, columns - 1], yticks=[0, rows - 1])
+    axis.tick_params(length=0, labelsize=11)
+    axis.yaxis.labelpad = -11  # between the two numbers
+    axis.xaxis.labelpad = -9 if columns >= rows else 0
 
 
 @styled()
-def path_maps(maps, titles, label="ways from a pixel to the output (grey: none)"):
-    """Draw heat maps of counts ``(H, W)`` side by side: how often a pixel is used; one never used is grey."""
+def path_maps(maps, titles, label=PATHS):
+    """Draw heat maps of counts ``(H, W)`` side by side: how often a pixel is used; one never used is grey.
+
+    Where paths to one output pixel are counted, a ring marks it, in the middle.
+    """
     drawn, axes = figure(1, len(maps), size=(2.2 * len(maps), 3.2 if max(m.max() for m in maps) > 1 else 2.5))
     most = int(max(counts.max() for counts in maps))
     scale = plt.matplotlib.colors.LogNorm(1, max(most, 2))
@@ -106,6 +129,8 @@ def path_maps(maps, titles, label="ways from a pixel to the output (grey: none)"
     for axis, counts, title in zip(axes, maps, titles, strict=True):
         shown = axis.imshow(np.where(counts > 0, counts, np.nan), cmap=colours, norm=scale)
         cell_borders(axis, counts.shape)
+        if label == PATHS:
+            _ring(axis, counts.shape)
         bare(axis, title)
     if most > 1:
         bar = drawn.colorbar(shown, ax=axes, orientation="horizontal", shrink=0.8, aspect=30, pad=0.03)

@@ -38,6 +38,8 @@ def pictures(images, titles, columns=4, rows=None):
         rows = -(-len(images) // columns)
     long = any("\n" in title for title in titles)
     width, height = (2.1, 2.75) if long else (1.6, 1.95)
+    if len(images) == 1:  # a title may be wider than a small picture
+        width, height = 3.4, 3.4
     drawn, axes = figure(rows, columns, size=(width * columns, height * rows), squeeze=False)
     for axis in axes.flat:
         bare(axis)
@@ -57,7 +59,8 @@ def pixels_as_numbers(image, top, left, size=5):
     for channel, (axis, name) in enumerate(zip(axes[1:], ("red", "green", "blue"), strict=True)):
         patch = image[top : top + size, left : left + size, channel]
         axis.imshow(patch, cmap="gray", vmin=0, vmax=255)
-        axis.set(title=name, xlabel="column (pixels)")
+        axis.set_title(name, color={"red": RED, "green": GREEN, "blue": BLUE}[name])
+        axis.set_xlabel("column (pixels)")
         axis.set_xticks(range(size), range(left, left + size))
         axis.set_yticks(range(size), range(top, top + size))
         for row, column in np.ndindex(size, size):
@@ -80,5 +83,5 @@ def channel_histograms(shares, mean, std):
         after.plot((values / 255 - mean[channel]) / std[channel], percent, color=colour, linestyle=line, label=name)
     before.set(title="bytes", xlabel="value (0 to 255)", ylabel="pixels (%)", ylim=(0, None))
     after.set(title="normalised", xlabel="value (deviations from the mean)")
-    before.legend(frameon=False, loc="upper center")
+    before.legend(loc="upper center")
     return drawn

@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 
-from helpers.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, YELLOW, bare, figure, styled
+from helpers.plots.style import BLUE, GREEN, GREY, ORANGE, PAPER, PURPLE, RED, SKY, YELLOW, bare, figure, styled
 
 BLOCK_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 
@@ -14,7 +14,7 @@ def layer_shapes(sizes, channels, blocks):
     drawn, axes = figure(3, size=(10, 8.5), sharex=True)
     _by_block(axes[0], sizes, blocks, "side (pixels)")
     _by_block(axes[1], channels, blocks, "channels")
-    _by_block(axes[2], thousands, blocks, "values (thousands)", "{:.1f}")
+    _by_block(axes[2], thousands, blocks, "values (thousands)", "{:.1f}".format)
     _block_legend(axes[0], blocks, ncols=4, loc="upper right")
     axes[2].set_xlabel("convolution")
     return drawn
@@ -24,8 +24,8 @@ def layer_shapes(sizes, channels, blocks):
 def parameters_and_macs(parameters, macs, blocks):
     """Draw the parameters and the MACs of each convolution side by side, coloured by block; lists of ints."""
     drawn, axes = figure(2, size=(10, 7.5), sharex=True)
-    _by_block(axes[0], [count / 1000 for count in parameters], blocks, "parameters (thousands)", "{:.2f}")
-    _by_block(axes[1], [count / 1e6 for count in macs], blocks, "MACs (millions)", "{:.2f}")
+    _by_block(axes[0], [count / 1000 for count in parameters], blocks, "parameters (thousands)", "{:.2f}".format)
+    _by_block(axes[1], [count / 1e6 for count in macs], blocks, "MACs (millions)", _millions)
     _block_legend(axes[0], blocks, loc="upper left")
     axes[1].set_xlabel("convolution")
     return drawn
@@ -35,17 +35,22 @@ def parameters_and_macs(parameters, macs, blocks):
 def receptive_field_growth(fields, blocks, image_side, asked):
     """Draw the receptive field after each convolution against the image's side and the side asked for, in pixels."""
     drawn, axis = figure(size=(10, 4.4))
-    _by_block(axis, fields, blocks, "receptive field (pixels)")
+    _by_block(axis, fields, blocks, "receptive field (pixels)", inside=True)
     for side, name, colour in ((image_side, "side of an image:", GREY), (asked, "asked for: more than", RED)):
         axis.axhline(side, color=colour, linestyle="--")
-        axis.text(0.45, side + 0.5, f"{name} {side}", color=colour)
+        axis.annotate(f"{name} {side}", (0.45, side), (0, 6), textcoords="offset points", color=colour, bbox=PAPER)
     axis.set_ylim(0, asked + 6)
     axis.set_xlabel("convolution")
     return drawn
 
 
-def _by_block(axis, heights, blocks, labels, format="{:,}"):
-    """Draw one bar a layer, coloured by its block (1 to 4), with its value written above."""
+def _millions(value):
+    """Write a value in millions; one below 0.1 in thousands."""
+    return f"{value:.2f}" if value >= 0.1 else f"{1000 * value:.0f} k"
+
+
+def _by_block(axis, heights, blocks, labels, format="{:,}".format, inside=False):
+    """Draw one bar for each layer, coloured by its block (1 to 4), with its value above it or ``inside``."""
     layers = range(1, len(heights) + 1)
     axis.bar(layers, heights, color=[BLOCK_COLOURS[block - 1] for block in blocks])
     axis.set_xticks(layers)
@@ -53,16 +58,16 @@ def _by_block(axis, heights, blocks, labels, format="{:,}"):
     axis.set_ylim(0, 1.18 * max(heights))
     axis.grid(axis="x", visible=False)
     axis.set_axisbelow(True)
-    above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "bottom"}
-    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    place = {"textcoords": "offset points", "ha": "center", "va": "top" if inside else "bottom"}
+    look = {"color": "white", "weight": "bold"} if inside else {"bbox": {**PAPER, "pad": 0.5}}
     for layer, height in zip(layers, heights, strict=True):
-        axis.annotate(format.format(height), (layer, height), bbox=paper, **above)
+        axis.annotate(format(height), (layer, height), (0, -4 if inside else 3), **place, **look)
 
 
 def _block_legend(axis, blocks, **options):
     """Name the colours of the blocks."""
     handles = [plt.Rectangle((0, 0), 1, 1, color=BLOCK_COLOURS[block - 1]) for block in sorted(set(blocks))]
-    axis.legend(handles, [f"block {block}" for block in sorted(set(blocks))], frameon=False, **options)
+    axis.legend(handles, [f"block {block}" for block in sorted(set(blocks))], **options)
 
 
 @styled()
@@ -71,21 +76,22 @@ def reckoning(steps, totals, limit):
     drawn, axis = figure(size=(10, 4.6))
     rows = range(len(steps))
     axis.barh(rows, totals, color=[GREY] * (len(totals) - 1) + [BLUE])
-    axis.axvline(limit, color=RED, linestyle="--", zorder=1)
-    axis.text(limit, -0.75, f"the limit, {limit:,}", ha="center", color=RED)
+    axis.axvline(limit, color="white", linewidth=5, zorder=3)
+    axis.axvline(limit, color="black", linestyle="--", zorder=3)
+    axis.text(limit, -0.75, f"the limit, {limit:,}", ha="center")
     for row, total in enumerate(totals):
         taken = totals[row - 1] - total if row else 0
         axis.barh(row, taken, left=total, color=ORANGE, alpha=0.6)
         axis.text(4000, row, f"{total:,}", va="center", color="white", weight="bold", fontsize=14)
         if taken:
-            paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            axis.text(total + taken + 3000, row, f"−{taken:,}", va="center", fontsize=14, bbox=paper)
+            axis.text(1.02 * max(totals), row, f"−{taken:,}", va="center", fontsize=14)
     axis.xaxis.set_major_formatter("{x:,.0f}")
     axis.set_axisbelow(True)
     axis.set_yticks(rows, steps)
     axis.set_ylim(len(steps) - 0.4, -0.6)
+    axis.set_xlim(0, 1.17 * max(totals))
     axis.set_xlabel("parameters of the whole network")
-    axis.grid(axis="y", visible=False)
+    axis.grid(False)
     return drawn
 
 
@@ -96,8 +102,10 @@ def seen_squares(image, masks, titles):
     for axis, mask, title in zip(axes, masks, titles, strict=True):
         axis.imshow((image * (0.25 + 0.75 * mask[..., None])).astype("uint8"))
         rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
-        place = (columns[0] - 0.5, rows[0] - 0.5), len(columns), len(rows)
-        axis.add_patch(plt.Rectangle(*place, fill=False, edgecolor=YELLOW, linewidth=4, clip_on=False))
+        place = (columns[0] - 0.8, rows[0] - 0.8), len(columns) + 0.6, len(rows) + 0.6  # the frame lies outside
+        axis.add_patch(plt.Rectangle(*place, fill=False, edgecolor=YELLOW, linewidth=3))
+        axis.set(xlim=(-1.5, 32.5), ylim=(32.5, -1.5))
+        axis.spines[:].set_visible(False)
         axis.set_title(title)
         axis.set_xticks([])
         axis.set_yticks([])
@@ -126,7 +134,7 @@ def separable_unit(parts):
         box(2, y, part, SKY, 2.2)
         arrow((3.1, y), (3.8, middle))
     box(4.5, middle, "BatchNorm", GREY, 1.4)
-    for y, name, colour in ((middle + 0.6, "gate\n1×1, SiLU", ORANGE), (middle - 0.6, "value\n1×1", GREEN)):
+    for y, name, colour in ((middle + 0.6, "gate, 1×1\nSiLU ≤ 16", ORANGE), (middle - 0.6, "value, 1×1", GREEN)):
         arrow((5.2, middle), (5.6, y))
         box(6.4, y, name, colour, 1.6, 0.95)
         arrow((7.2, y), (7.75, middle))
@@ -146,7 +154,7 @@ def waterfall(steps, label):
     """Draw ``steps``, pairs of (name, value), as bars from one value to the next; ``label`` is the axis'."""
     names, values = zip(*steps, strict=True)
     drawn, axis = figure(size=(11, 0.6 + 0.6 * len(steps)))
-    low = min(values) - 0.15 * (max(values) - min(values))
+    low = round(min(values) - 0.15 * (max(values) - min(values)))
     for row, value in enumerate(values):
         before = values[row - 1] if row else low
         colour = GREY if not row else BLUE if value >= before else ORANGE
@@ -156,9 +164,9 @@ def waterfall(steps, label):
         if row + 1 < len(values):
             axis.plot([value, value], [row, row + 1], color=GREY, linewidth=1)
     axis.set_yticks(range(len(names)), names)
-    axis.set(xlabel=label, xlim=(low, max(values) + 0.12 * (max(values) - low)))
+    axis.set(xlabel=f"{label}, axis from {low:.0f}", xlim=(low, max(values) + 0.12 * (max(values) - low)))
     axis.invert_yaxis()
-    axis.grid(axis="y", visible=False)
+    axis.grid(False)
     return drawn
 
 
@@ -171,12 +179,14 @@ def accuracy_against_parameters(published, here, limit):
     drawn, axis = figure(size=(11, 6))
     for networks, colour, marker, source in ((published, GREY, "o", "published"), (here, BLUE, "D", "this course")):
         for name, (parameters, accuracy, side) in networks.items():
-            axis.plot(parameters, accuracy, marker, color=colour, markersize=9, label=source)
+            axis.plot(parameters, accuracy, marker, color=colour, markersize=9, label=source, zorder=3)
             place = {"ha": side, "va": "center", "textcoords": "offset points"}
             axis.annotate(name, (parameters, accuracy), (-9 if side == "right" else 9, 0), color=colour, **place)
             source = None  # one entry in the legend
-    axis.axvline(limit, color=RED, linestyle="--", label=f"{limit:,} parameters")
-    axis.set(xlabel="parameters", ylabel="test accuracy (%)", xlim=(0, None))
+    axis.axvline(limit, color=RED, linestyle="--", label=f"{limit:,} parameters", zorder=0)
+    most = max(parameters for parameters, _, _ in (published | here).values())
+    axis.set(xlabel="parameters", ylabel="test accuracy (%)", xlim=(0, 1.15 * most))
+    axis.grid(False)
     axis.xaxis.set_major_formatter("{x:,.0f}")
-    axis.legend(frameon=False, loc="lower left")
+    axis.legend(loc="lower left")
     return drawn

@@ -3,14 +3,14 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from helpers.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, YELLOW, figure, named_rows, styled
+from helpers.plots.style import BLUE, EMPTY, GREEN, GREY, ORANGE, PURPLE, RED, SKY, YELLOW, figure, named_rows, styled
 
 STAGE_LOOKS = ((SKY, ""), (YELLOW, "//"), (BLUE, ""), (ORANGE, ""), (GREEN, ""), (PURPLE, "\\\\"))
 
 
 @styled()
 def epoch_stages(profiles):
-    """Draw ``{pipeline: {stage: seconds}}`` as stacked horizontal bars, one a pipeline, a colour a stage."""
+    """Draw ``{pipeline: {stage: seconds}}`` as stacked horizontal bars: one is a pipeline, a colour a stage."""
     drawn, axis = figure(size=(11, 4.2))
     begun = np.zeros(len(profiles))
     for stage, (colour, hatch) in zip(next(iter(profiles.values())), STAGE_LOOKS, strict=True):
@@ -20,7 +20,7 @@ def epoch_stages(profiles):
     for row, seconds in enumerate(begun):
         axis.text(seconds, row, f" {seconds:,.1f} s" if seconds < 10 else f" {seconds:,.0f} s", va="center")
     axis.set_xlim(0, 1.12 * max(begun))
-    named_rows(axis, list(profiles), "seconds an epoch")
+    named_rows(axis, list(profiles), "seconds per epoch", valued=True)
     drawn.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
     return drawn
 
@@ -36,7 +36,10 @@ def amdahl(shares):
     for (name, share), colour, line in zip(
         shares.items(), (BLUE, ORANGE, GREEN, RED), ("-", "--", ":", "-."), strict=False
     ):
-        axis.plot(part, 1 / (1 - share + share / part), line, color=colour, linewidth=3, label=f"{name}: {share:.0%}")
+        axis.axhline(1 / (1 - share), color=colour, linewidth=1, alpha=0.6)  # the limit: the part takes no time
+        axis.plot(
+            part, 1 / (1 - share + share / part), line, color=colour, linewidth=3, label=f"{name}: {100 * share:.0f} %"
+        )
     axis.plot(part, part, color=GREY, linewidth=1, label="all of it")
     axis.set(xscale="log", yscale="log", ylim=(0.9, 60))
     axis.set(xlabel="how many times faster the part becomes", ylabel="how many times faster the whole becomes")
@@ -44,7 +47,7 @@ def amdahl(shares):
         direction.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
         direction.set_major_formatter("{x:g}")
         direction.set_minor_formatter("")
-    axis.legend(title="share of the time in the part", frameon=False)
+    axis.legend(title="share of the time in the part")
     return drawn
 
 
@@ -52,11 +55,12 @@ def amdahl(shares):
 def scaling(devices, lines):
     """Draw computed speed-ups ``{name: [one a number of devices]}`` over the numbers of ``devices``."""
     drawn, axis = figure(size=(9, 5))
-    axis.plot(devices, devices, color=GREY, linewidth=1, label="as many times as devices")
+    axis.plot(devices, devices, color=EMPTY, linewidth=9, label="as many times as devices")  # wide: one lies on it
     looks = zip((BLUE, ORANGE, GREEN, RED), ("-o", "--s", ":D", "-.^"), strict=True)
-    for (name, speedups), (colour, look) in zip(lines.items(), looks, strict=False):
-        axis.plot(devices, speedups, look, color=colour, markersize=9, label=name)
+    sizes = (14, 11, 8, 6)  # the later marks lie on the earlier ones
+    for (name, speedups), (colour, look), size in zip(lines.items(), looks, sizes, strict=False):
+        axis.plot(devices, speedups, look, color=colour, markersize=size, label=name)
     axis.set_xticks(devices)
     axis.set(xlabel="devices", ylabel="times as fast as one (computed)", ylim=(0, None))
-    axis.legend(frameon=False)
+    axis.legend()
     return drawn

@@ -12,7 +12,35 @@ import numpy as np
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#666666"
 )  # fmt: skip
+BLACK = "#000000"
 EMPTY = "#E4E4E4"  # a cell that nothing reaches
+RUN_COLOURS = {  # a run has one colour throughout the course; a label stands where a notebook names the run so
+    "session_62": BLUE,
+    "session_net": BLUE,
+    "62 epochs": BLUE,
+    "here": BLUE,
+    "session_84": ORANGE,
+    "84 epochs": ORANGE,
+    "no_augmentation": RED,
+    "tutorial_10": SKY,
+    "better_62": GREEN,
+    "better_net": GREEN,
+    "better_42_taught": BLACK,
+    "better_net, taught": BLACK,
+    "original": GREY,
+    "your run": PURPLE,
+}
+COLOUR_MARKS = {BLUE: "o-", ORANGE: "D--", RED: "s--", SKY: "^:", GREEN: "D-.", BLACK: "v-", GREY: "D:", PURPLE: "P--"}
+KIND_LOOKS = {  # a kind of convolution has one colour and one marker
+    "standard": (BLUE, "o"),
+    "standard 5×5": (BLACK, "^"),
+    "dilated": (RED, "X"),
+    "grouped": (ORANGE, "s"),
+    "separable": (GREEN, "D"),
+    "pointwise": (SKY, "P"),
+    "depthwise": (PURPLE, "v"),
+}
+PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind letters that would stand on a line
 STYLE = {
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,
@@ -22,6 +50,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
+    "legend.framealpha": 1,
     "lines.linewidth": 2,
 }
 
@@ -48,18 +77,44 @@ def bare(axis, title=None):
     axis.set_title(title)
 
 
+def run_looks(names):
+    """Return ``(colour, marker, line style)`` for each of ``names``; unknown runs take what is left.
+
+    A name may go on behind a comma: "here, 1,000 images each".
+    """
+    known = [RUN_COLOURS.get(name) or RUN_COLOURS.get(name.split(",")[0]) for name in names]
+    left = iter([colour for colour in COLOUR_MARKS if colour not in known] * len(names))
+    colours = [colour or next(left) for colour in known]
+    return [(colour, COLOUR_MARKS[colour][0], COLOUR_MARKS[colour][1:]) for colour in colours]
+
+
+def kind_look(name):
+    """Return colour and marker of a kind of convolution: "grouped_64" looks like "grouped 3×3"."""
+    return KIND_LOOKS.get(name) or KIND_LOOKS[name.replace("_", " ").split()[0]]
+
+
+def beyond(axis, x, edge, text):
+    """Mark at ``edge`` of the y axis, its lower or upper end, that a value lies beyond it."""
+    low = edge == axis.get_ylim()[0]
+    arrow = {"arrowstyle": "-|>", "color": "black", "linewidth": 1.5}
+    place = {"xytext": (14, 30 if low else -30), "textcoords": "offset points", "ha": "left", "va": "center"}
+    axis.annotate(text, (x, edge), arrowprops=arrow, bbox=PAPER, fontsize=12, **place)
+
+
 def cell_borders(axis, shape):
-    """Draw white lines between the cells of a matrix."""
+    """Draw white lines around the cells of a matrix."""
     rows, columns = shape
-    axis.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, color="white", linewidth=1.5)
-    axis.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color="white", linewidth=1.5)
+    look = {"color": "white", "linewidth": 1.5, "clip_on": False}  # the outer lines cover what an image leaves outside
+    axis.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, **look)
+    axis.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, **look)
 
 
-def named_rows(axis, names, xlabel):
-    """Make ``axis`` one of horizontal bars, the first of ``names`` at the top."""
+def named_rows(axis, names, xlabel, valued=False):
+    """Make ``axis`` one of horizontal bars, the first of ``names`` at the top; without grid if bars are ``valued``."""
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set_axisbelow(True)
+    axis.grid(visible=not valued)
     axis.grid(axis="y", visible=False)
     axis.set_xlabel(xlabel)
 
