@@ -531,7 +531,7 @@ def test_a_record_that_cannot_be_shown_is_named(folder, monkeypatch, capsys, own
 @pytest.mark.parametrize("mode", ["quick", "full", "train"])
 def test_an_own_run_is_shown_beside_the_reference_in_every_mode(folder, monkeypatch, capsys, mode):
     said, (ours, yours) = beside(folder, monkeypatch, capsys, own_record(correct=300, images=1000, epochs=1), mode)
-    assert (ours.get_color(), yours.get_color()) == ("#0072B2", "#CC79A7") and yours.get_linestyle() == "--"
+    assert (ours.get_color(), yours.get_color()) == ("#D55E00", "#CC79A7") and yours.get_linestyle() == "--"
     assert (len(ours.get_xdata()), len(yours.get_xdata())) == (30, 1) and yours.get_label() == "your run"
     rows = r"epochs +30 +1", r"test images +10000 +1000", r"last epoch, % +83\.3 +30\.0", r"cat, % +70\.2 +12\.34"
     for row in rows:

@@ -28,6 +28,6 @@ def losses(runs, smooth=10):
     ):
         means = np.asarray(values)[: len(values) // smooth * smooth].reshape(-1, smooth).mean(axis=1)
         axis.plot(smooth * (np.arange(len(means)) + 1), means, style, color=colour, label=label)
-    axis.set(xlabel="step", ylabel="training loss", ylim=(0, 5))
+    axis.set(xlabel="step", ylabel="training loss", ylim=(0, 3))
     drawn.legend(loc="outside upper center", ncols=2)
     return drawn
