@@ -1,10 +1,13 @@
 """The teacher's page has a section for each notebook, under its own title, with all that it promises."""
 
+import ast
 import re
 
 import nbformat
 import pytest
 from conftest import NOTEBOOKS
+
+from helpers.exercises.checking import CHECKS, judge
 
 PAGE = (NOTEBOOKS[0].parent / "TEACHING.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\w+): .*?$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -23,3 +26,17 @@ def test_sections_that_are_named_are_there(notebook_path):
     assert {number for numbers in named for number in numbers if number} <= there
     title = re.search(r"^# (.+)$", text, re.MULTILINE)[1]
     assert f"## {notebook_path.stem}: {title}" in PAGE
+
+
+@pytest.mark.parametrize(
+    "row", re.findall(r"^\| (\d\d\.\d) \| (.+?) \| (.+?) \|", PAGE, re.MULTILINE), ids=lambda row: row[0]
+)
+def test_the_answers_are_right_and_the_typical_wrong_ones_are_not(row):
+    exercise, right, often = row
+    assert judge(exercise, ast.literal_eval(right)) == "Right."
+    assert judge(exercise, ast.literal_eval(often)).startswith("Not yet: ")
+
+
+def test_every_exercise_is_among_the_answers():
+    """But for those whose answer depends on the notebook's images, disagreements or wire, or is one of many."""
+    assert set(re.findall(r"\b((?:0\d|10)\.\d)\b", PAGE)) | {"01.1", "07.1", "09.1", "10.3"} == set(CHECKS) | {"05.1"}
