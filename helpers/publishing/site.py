@@ -19,6 +19,7 @@ from pathlib import Path
 import nbformat
 
 from helpers.publishing.badges import ANY_BADGE, address, is_placeholder
+from helpers.publishing.cheatsheet import cheat_sheet
 from helpers.records import REPOSITORY
 
 BOOK = REPOSITORY / "helpers" / "publishing" / "book"
@@ -153,6 +154,7 @@ def write_sources(notebooks, folder):
         for file in ("README.md", "CONTRIBUTING.md")
     )
     pages["start.md"] = "# Start here\n\n" + "".join(f"## {name}\n{readme[name]}" for name in START)
+    pages["sheet.md"] = cheat_sheet()
     pages["results.md"] = f"# Results\n{readme['Results']}"
     the_map = contributing["Where things are"]
     modules = re.findall(r"^\| `([\w.]+)` \|", the_map, re.MULTILINE)
@@ -197,6 +199,7 @@ start
 :caption: Beside the lessons
 
 The explorer <explorer>
+On one sheet <sheet>
 results
 glossary
 History <history>
