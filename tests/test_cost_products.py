@@ -32,6 +32,7 @@ def test_pairs_of_features():
     assert (found.kind, found.params, found.macs, found.receptive_field) == ("linear", 725, 12 * 12 * 5, 2)
 
 
+@pytest.mark.filterwarnings("ignore:torch.chain_matmul is deprecated")
 @pytest.mark.parametrize(
     "function, macs",
     [
