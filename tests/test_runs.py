@@ -74,6 +74,14 @@ def test_weights_give_the_recorded_number_of_all_test_images(name, full_data):
     assert score["loss"] == pytest.approx(record["loss"], abs=1e-4)
 
 
+def test_runs_that_a_look_at_the_test_set_has_informed_are_marked():
+    """Their figures flatter: the record says why, and the README beside its table that they do."""
+    marked = {name for name in NAMES if read_record(name).get("informed_by_test_set")}
+    assert marked == {"better_62", "better_42_taught"}
+    readme = (RUNS.parent.parent / "README.md").read_text(encoding="utf-8")
+    assert "Both better runs were chosen with an eye on the test images" in readme
+
+
 def test_changed_weights_are_found_out():
     """The check above can fail: one weight in a thousand set to zero changes the count."""
     network = load_pretrained("session_62")
