@@ -193,7 +193,8 @@ def _cells(name, following):
         return cell
 
     code.count = 0
-    yield markdown(f"# How many?\n{badge(name)}\n\nYou will count.\n\nTime: 10 seconds on a GPU, 2 minutes on a CPU.")
+    opening = "Afterwards you can:\n\n- count.\n\n**Time:** 10 seconds on a GPU, 2 minutes on a CPU."
+    yield markdown(f"# How many?\n{badge(name)}\n\n{opening}\n\n**Read before:** nothing.\n\nOutline: 12. counting")
     yield code(set_up_cell(), "Mode: full.\n", tags=["set-up", "nbval-ignore-output"])
     yield code("images = 50_000\nshare = 0.8784")
     yield markdown("## 12. Counting\n\nThere are 50,000 images, 87.8 % of them fine; see [the next](02_second.ipynb).")

@@ -20,6 +20,23 @@ def opens_with_title_badge_and_times(notebook, path):
         yield "cell 0: names no time"
 
 
+FORM = re.compile(
+    r"^# .+\n+\[!.+\n\nAfterwards you can:\n\n(- .+\n(  .+\n)*){1,4}\n\*\*Time:\*\* .+\n(.+\n)*\n\*\*Read before:\*\* "
+)
+
+
+def opens_in_the_one_form(notebook, path):
+    """Title, badge, what you can do afterwards, time, what to read before, and an outline of the numbered sections."""
+    first = notebook.cells[0].source
+    if not FORM.search(first):
+        yield "cell 0: is not title, badge, 'Afterwards you can:' with a list, '**Time:**' and '**Read before:**'"
+    outline = re.search(r"\n\nOutline: ((?:.+\n?)+)", first)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    numbers = re.findall(r"^## (\d+)\.", text, re.MULTILINE)
+    if not outline or re.findall(r"(?:^|· |·\n)(\d+)\. ", outline[1]) != numbers:
+        yield f"cell 0: has no line 'Outline: …' of the sections {', '.join(numbers)}"
+
+
 def set_up_cell_is_the_common_one(notebook, path):
     set_ups = [i for i, cell in code_cells(notebook) if "set-up" in tags(cell)]
     if path.name.startswith("05_"):  # self-contained
@@ -39,6 +56,13 @@ BREAKS = {
         edit(0, "01_first", "02_second"),
         edit(0, "2 minutes on a CPU", ""),
         edit(0, "10 seconds on a GPU, 2 minutes on a", "GPU or"),
+    ],
+    opens_in_the_one_form: [
+        edit(0, "Afterwards you can:", "Afterwards you will be able to"),
+        edit(0, "**Time:**", "Time:"),
+        edit(0, "**Read before:**", "Read before:"),
+        edit(0, "Outline: 12.", "Outline: 11."),
+        edit(3, "## 12.", "## 11."),
     ],
     set_up_cell_is_the_common_one: [
         edit(1, "set_up(MODE)", "set_up(1)"),

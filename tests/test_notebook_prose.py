@@ -31,7 +31,10 @@ NO_STATEMENT = [
     (r"https?://\S+|\barXiv:\S+|\bdoi:\S+", " "),
     (r"`[^`\n]*[A-Za-z_][^`\n]*`", " "),  # code; `0.5` is a number like any other
     (r"</?[A-Za-z][^>]*>", " "),
-    (r"^\s*#+\s*\d+(\.\d+)*\.?\s|^\s*\d+[.)]\s|·\s*\d+\.\s", " "),  # numbers of headings and list items
+    (
+        r"^\s*#+\s*\d+(\.\d+)*\.?\s|^\s*\d+[.)]\s|·\s*\d+\.\s|^Outline: \d+\.\s",
+        " ",
+    ),  # numbers of headings, list items and outlines
     (r"\b([Nn]otebooks?|[Ss]ections?)\s+\d+(,? (and|to|or) \d+)*", " "),
     (r"\b(Python|PyTorch|torch)\s+\d[\d.]*", " "),
     (r"\b[A-Za-z]\w*-\d[\w-]*", " "),  # names: CIFAR-10, WRN-28-10
