@@ -79,6 +79,28 @@ def written_aside(net, x):
     return out
 
 
+def two_levels(net, x):
+    half = net.conv3s2(x)
+    return net.conv3(up(net.conv3(up(net.conv3s2(half), 2) + half), 2) + x)
+
+
+def halves_exchanged(net, x):
+    out = torch.zeros_like(x)
+    out[:, :, :12], out[:, :, 12:] = x[:, :, 12:], x[:, :, :12]
+    return out
+
+
+def row_copied(net, x):
+    out = net.conv3(x).clone()
+    out[:, :, 0] = x[:, :, 23]
+    return out
+
+
+def windows_beside_their_middle(net, x):
+    windows = F.unfold(x, 3, padding=1).view(1, 2, 9, *x.shape[2:])
+    return (windows * x[:, :, None]).sum(2)
+
+
 def with_token(net, x):
     tokens = net.conv4s4(x).flatten(2).transpose(1, 2)
     return torch.cat((tokens.new_ones(1, 1, 2), tokens), 1)
@@ -152,11 +174,27 @@ KNOWN = {
     "even kernels": lambda net, x: F.avg_pool2d(x, 2, 1, 1)[:, :, 1:, 1:] + F.avg_pool2d(x, 2, 1, 1)[:, :, :-1, :-1],
     "written aside": lambda net, x: written_aside(net, x) + x,
     "columns alone": lambda net, x: net.conv3(x).mean(2),
+    "up and down": lambda net, x: F.avg_pool2d(up(net.conv4s4(x), 2), 2),
+    "up, down by a window across": lambda net, x: F.avg_pool2d(up(net.conv4s4(x), 2), 2, 2, 1),
+    "up, rows of one": lambda net, x: up(net.conv4s4(x), 4)[:, :, 4:6].sum(2),
+    "up, rows of two": lambda net, x: up(net.conv4s4(x), 4)[:, :, 3:5].sum(2),
+    "up, every third": lambda net, x: net.conv3(up(net.conv4s4(x), 3)[:, :, ::3]),
+    "a U by strides": lambda net, x: net.conv3(up(net.conv3s2(x), 2) + x),
+    "a U by strides, strided": lambda net, x: net.conv3s2(up(net.conv3s2(x), 2) + x),
+    "a U by strides, transposed": lambda net, x: net.conv3(net.up4(net.conv3s2(x)) + x),
+    "a U of two levels": two_levels,
+    "shuffled, beside": lambda net, x: net.conv3(shuffled_by_hand(net.conv3s2(x).repeat(1, 4, 1, 1)) + x),
+    "shuffled channels": lambda net, x: net.depthwise(F.channel_shuffle(net.conv3(x), 2)),
+    "sorted channels": lambda net, x: net.conv3(x).sort(1).values,
+    "summed channels": lambda net, x: net.conv3(x).cumsum(1),
+    "two channels": lambda net, x: net.conv3(x).topk(1, 1).values,
+    "a mean, enlarged": lambda net, x: net.conv3x4(torch.cat((x, up(x.mean((2, 3), True), 24, "bilinear")), 1)),
+    "stacked and added": lambda net, x: torch.stack((x, net.conv3(x)), 1).sum(1),
+    "copied over": lambda net, x: net.conv5(x).clone().copy_(net.conv3(x)),
 }  # fmt: skip
 UNSURE = {
     "against the first pixel": lambda net, x: x - x[:, :, :1, :1],
     "parts of a split": lambda net, x: x.split(12, 2)[0] + x.split(12, 2)[1],
-    "up and down": lambda net, x: F.avg_pool2d(up(net.conv4s4(x), 2), 2),
     "antialias": lambda net, x: up(net.conv3(x), 0.5, "bilinear", antialias=True),
     "unpool": lambda net, x: F.max_unpool2d(*F.max_pool2d(net.conv3(x), 2, return_indices=True), 2),
     "fold": lambda net, x: F.fold(F.unfold(net.conv3(x), 3), x.shape[2:], 3),
@@ -173,6 +211,15 @@ UNSURE = {
     "adaptive, conv": lambda net, x: net.conv3(F.adaptive_avg_pool2d(x, 7)),
     "mosaic": lambda net, x: net.conv3(torch.cat((x, x), 2)),
     "index": lambda net, x: x[:, :, torch.arange(24).flip(0)],
+    "circular": lambda net, x: F.pad(x, (1,) * 4, "circular"),
+    "halves exchanged": halves_exchanged,
+    "a row copied": row_copied,
+    "stacked rows": lambda net, x: torch.stack((x[:, :, ::2], x[:, :, 1::2]), 3).view(x.shape),
+    "windows beside their middle": windows_beside_their_middle,
+    "against a part": lambda net, x: x - x.split(12, 2)[0].mean(2, keepdim=True),
+    "against some": lambda net, x: x - x[:, :, :12].mean(2, keepdim=True),
+    "up, a part": lambda net, x: up(net.conv4s4(x), 4).split(3, 2)[1].sum(2),
+    "up by 3, every second": lambda net, x: up(net.conv4s4(x), 3)[:, :, ::2],
 }
 
 
@@ -206,6 +253,21 @@ def test_the_issues_enlargement():
     assert spans(net, 2, 48) == (11, 11)
 
 
+def test_an_enlarged_map_is_no_larger_than_the_image():
+    """All elements of it together see what all before it see, whatever stands for what."""
+    for enlarged in (lambda net, x: up(net.conv4s4(x), 4), lambda net, x: net.up2(net.conv4s4(x))):
+        whole = build(lambda net, x, enlarged=enlarged: enlarged(net, x).mean((2, 3)))
+        assert network_cost(whole, (2, 24, 24)).total.receptive_field == 24
+
+
+@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize("function", [F.pixel_shuffle, shuffled_by_hand])
+def test_the_jump_of_a_shuffled_map(function, times):
+    network = build(lambda net, x: function(net.conv3(x).repeat(1, 9, 1, 1)[:, : times**2], times))
+    total = network_cost(network, (2, 24, 24)).total
+    assert (total.receptive_field, total.jump) == (3, 1 / times)
+
+
 STEPS = {
     "3×3": lambda net, x: net.conv3(x),
     "5×5": lambda net, x: net.conv5(x),
@@ -221,15 +283,17 @@ STEPS = {
     "every second": lambda net, x: x[:, :, ::2, ::2],
     "turned": lambda net, x: x.transpose(2, 3),
     "gated": lambda net, x: x + net.conv3(x),
+    "a U": lambda net, x: x + up(net.conv3s2(x), 2),
+    "a shuffled U": lambda net, x: x + shuffled_by_hand(net.conv3s2(x).repeat(1, 4, 1, 1)),
 }
 
 
-@settings(MANY, max_examples=80)
+@settings(MANY, max_examples=150)
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=2, max_size=4))
 def test_the_field_of_many_steps(names):
     def forward(net, x):
         for name in names:
-            if x.shape[-1] % 2 and name in ("unshuffled", "pool") or not 4 < x.shape[-1] < 150:
+            if x.shape[-1] % 2 and name in ("unshuffled", "pool", "a U", "a shuffled U") or not 4 < x.shape[-1] < 150:
                 return x
             x = STEPS[name](net, x)
         return x

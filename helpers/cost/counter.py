@@ -30,11 +30,12 @@ def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4
     of the module in which it happens; a module that runs twice has two rows, the second with 0 parameters. Additions,
     concatenations and reshapes are none. Parameters without a use have rows too: the rows add up to the total.
 
-    Where paths meet, the largest receptive field counts, and paths are taken to be centred on each other. Where pixels
-    lie in a tensor is followed through views, permutations and crops: a matrix product over flattened pixels, attention
-    and a global mean see all that lay side by side, a mean over channels does not. Where it cannot be followed with
-    certainty (an operation that is not known, attention in windows, enlargements by a fraction) the field and the jump
-    are None, "?" in the table, from there on.
+    Where paths meet, an element sees from the first to the last pixel that it sees on one of them; what sees the same
+    everywhere, as a mean, counts with its size alone, and channels that are concatenated are taken to be used together.
+    Where pixels lie in a tensor is followed through views, permutations and crops: a matrix product over flattened
+    pixels, attention and a global mean see all that lay side by side, a mean over channels does not. Where it cannot be
+    followed with certainty (an operation that is not known, attention in windows, enlargements by a fraction) the field
+    and the jump are None, "?" in the table, from there on.
 
     ``module`` is left as it was: parameters (what forward writes into them is undone), gradients, buffers, attributes,
     training flags, what torch.compile has compiled, hooks (its own run, as ever), and torch's random state; what

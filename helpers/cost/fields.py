@@ -6,7 +6,7 @@ So a reduction, a product or a convolution is judged by what lies along the dime
 Where that is not certain the field is ``UNKNOWN``, and all that is computed from it, too.
 """
 
-from math import prod
+from math import lcm, prod
 from typing import NamedTuple
 
 EVERYTHING = "*"  # the axis of a run that holds all pixels there are, in an order that is not known
@@ -21,47 +21,65 @@ class Run(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """What elements in a row see. Where a map was enlarged, ``repeat`` elements stand for one of the map before it.
+    """What elements in a row see on one path. Where a map was enlarged, ``repeat`` elements stand for one before it.
 
-    A window of several such elements sees as many of those before as it can meet where it lies worst.
+    A window of several such elements sees those before that it meets, which depends on where it lies.
     """
 
     base: int  #: the pixels that one element of the map before sees
     step: int | float  #: the pixels from one of them to the next; a float where they are not evenly spaced
+    low: float = 0  #: the first pixel that the first of them sees
     repeat: int = 1
-    taps: int = 1  #: how many elements have come together in one since
+    taps: int = 1  #: how many elements have come together in one since the map was enlarged
+    first: int = 0  #: the first of these in the first element
 
-    @property
-    def size(self):
-        return self.base + max(0, (self.repeat + self.taps - 2) // self.repeat) * self.step
+    def seen(self, i):
+        """Return the first and the last pixel that element ``i`` sees; None where it sees none."""
+        first, last = (i + self.first) // self.repeat, (i + self.first + self.taps - 1) // self.repeat
+        return (self.low + first * self.step, self.low + last * self.step + self.base - 1) if first <= last else None
 
-    def strided(self, stride):
+    def widened(self, elements, before=0):
+        """Return the branch after a window of so many more elements, the first of them ``before`` the first."""
+        if self.repeat == 1:
+            return self._replace(base=self.base + elements * self.step, low=self.low - before * self.step)
+        return self._replace(taps=self.taps + elements, first=self.first - before)
+
+    def strided(self, stride, placed):
         """Return the branch of every ``stride``-th element; None where it is not certain what they meet."""
-        if self.repeat == 1 or self.repeat == stride and (self.taps - 1) % self.repeat == 0:
-            return Branch(self.size, self.step * stride // self.repeat if self.repeat > 1 else self.step * stride)
-        if self.repeat % stride == 0 == (self.taps - 1) % stride:
-            return self._replace(repeat=self.repeat // stride, taps=(self.taps - 1) // stride + 1)
+        first, last = self.first, self.first + self.taps - 1
+        if self.repeat == 1:
+            return self._replace(step=self.step * stride)
+        if stride % self.repeat == 0 and (placed or (self.taps - 1) % self.repeat == 0) and self.seen(0):
+            low, high = self.seen(0)
+            return Branch(high - low + 1, self.step * stride // self.repeat, low)
+        if self.repeat % stride == 0 and (placed or (self.taps - 1) % stride == 0):
+            first, last = first // stride, last // stride
+            return self._replace(repeat=self.repeat // stride, taps=last - first + 1, first=first)
         return None
 
 
 class Axis(NamedTuple):
-    """What an element sees in one direction: the largest of what it sees on several paths, all of the same jump."""
+    """What an element sees in one direction, on one path or on several together, all of the same jump."""
 
     branches: tuple
     jump: int | float  #: the pixels from one element to the next, or of all where none lie side by side any longer
-    start: float | None = 0.0  #: the pixel at the centre of what the first element sees; None where it is not known
+    placed: bool = True  #: whether it is known where in the image the first element lies
 
-    @property
-    def size(self):
-        return max(branch.size for branch in self.branches)
+    def seen(self, i):
+        """Return the first and the last pixel that element ``i`` sees; None where it sees none."""
+        seen = [pixels for branch in self.branches if (pixels := branch.seen(i))]
+        return (min(low for low, _ in seen), max(high for _, high in seen)) if seen else None
+
+    def size(self, count):
+        """Return the most pixels that one of ``count`` elements in a row sees; None where it is not certain."""
+        repeat = lcm(*(branch.repeat for branch in self.branches))
+        seen = [self.seen(i) for i in range(repeat if not self.placed else min(repeat, count))]
+        sizes = {round(pixels[1] - pixels[0]) + 1 if pixels else 0 for pixels in seen}
+        return max(sizes) if self.placed or count >= repeat or len(sizes) == 1 else None
 
     def widened(self, elements, before=0):
         """Return the axis after a window of so many more elements, the first of them ``before`` the first there was."""
-        branches = tuple(b._replace(taps=b.taps + elements) for b in self.branches)
-        return self.moved(elements / 2 - before)._replace(branches=branches)
-
-    def moved(self, elements):
-        return self._replace(start=None if self.start is None else self.start + elements * pitch_of(self.branches[0]))
+        return self._replace(branches=tuple(branch.widened(elements, before) for branch in self.branches))
 
 
 class Field(NamedTuple):
@@ -74,16 +92,21 @@ class Field(NamedTuple):
     dims: tuple = ()
     hull: tuple | None = None
 
+    def count(self, axis):
+        """Return the elements in a row, of an axis, from the first to the last."""
+        return 1 + sum((run.count - 1) * run.stride for runs in self.dims for run in runs if run.axis == axis)
+
     @property
     def size(self):
-        return tuple(axis.size for axis in self.axes) if self.axes else (None, None)
+        return tuple(axis.size(self.count(i)) for i, axis in enumerate(self.axes)) if self.axes else (None, None)
 
     @property
     def jump(self):
-        runs = [run.axis for runs in self.dims for run in runs]
-        if not self.axes or EVERYTHING in runs:
+        field = regular(self)
+        runs = [run.axis for runs in field.dims for run in runs]
+        if not field.axes or EVERYTHING in runs:
             return None, None
-        return tuple(None if runs.count(i) > 1 else axis.jump for i, axis in enumerate(self.axes))
+        return tuple(None if runs.count(i) > 1 else axis.jump for i, axis in enumerate(field.axes))
 
 
 UNKNOWN = Field(None)
@@ -110,8 +133,8 @@ def hull(field):
     """Return (height, width) of what all elements together see; None where it is not known."""
     if field.hull or not field.axes:
         return field.hull
-    together = mixed(field, range(len(field.dims)))
-    return together.size if together.axes else None
+    size = mixed(field, range(len(field.dims))).size
+    return None if None in size else size
 
 
 def with_dims(field, dims):
@@ -121,7 +144,7 @@ def with_dims(field, dims):
     for i in (0, 1) if axes else ():
         runs = [run for dim in dims for run in dim if run.axis == i]
         if len(runs) == 1:
-            branches = tuple(branch.strided(runs[0].stride) for branch in axes[i].branches)
+            branches = tuple(branch.strided(runs[0].stride, axes[i].placed) for branch in axes[i].branches)
             if None in branches:
                 return UNKNOWN
             new = axes[i]._replace(branches=branches, jump=pitch_of(branches[0]))
@@ -142,7 +165,7 @@ def mixed(field, dims):
     if any(run.axis == EVERYTHING for run in runs):
         if not field.hull:
             return UNKNOWN
-        axes = tuple(Axis((Branch(n, n),), n, None) for n in field.hull)
+        axes = tuple(Axis((Branch(n, n),), n, False) for n in field.hull)
         return Field(axes, tuple(() if holds_pixels(runs) else runs for runs in field.dims))
     axes = list(field.axes or ())
     for run in runs if axes else ():
@@ -184,6 +207,13 @@ def replaced(field, dim, runs):
     return with_dims(field, dims)
 
 
+def regular(field):
+    """Return the field with pixels that are repeated along any dimension as finer grids."""
+    for dim in range(len(field.dims)):
+        field = _one_grid(field, dim) if field.dims else field
+    return field
+
+
 def _one_grid(field, dim):
     """Return the field with pixels that are repeated along ``dim`` (3 rows, twice each) as a finer grid."""
     runs = [run for run in field.dims[dim] if run.count > 1] if field.dims else []
@@ -195,22 +225,30 @@ def _one_grid(field, dim):
 def enlarged(field, dim, times, count, taps=1, extra=1, before=0):
     """Return the field on a grid ``times`` as fine along ``dim``, of ``count`` elements, each from ``taps`` before.
 
-    ``extra``: the elements of the new grid that come together in one besides; ``before``: those put before the first.
+    ``extra``: the elements of the new grid that come together in one besides; the first of them is ``before`` it.
     """
     field = _one_grid(field, dim)
     runs = field.dims[dim % len(field.dims)] if field.dims else ()
     if times == 1 or not field.axes or len(runs) != 1 or runs[0].axis not in (0, 1) or runs[0].stride != 1:
         return field if field.axes and (times == 1 or not holds_pixels(runs)) else UNKNOWN
     i = runs[0].axis
-    branches = tuple(
-        b._replace(repeat=b.repeat * times, taps=(b.taps + taps - 2) * times + extra) for b in field.axes[i].branches
-    )
-    if any(isinstance(branch.step, float) for branch in branches):
+    if not all(isinstance(branch.step, int) for branch in field.axes[i].branches):
         return UNKNOWN
+    branches = tuple(
+        b._replace(repeat=b.repeat * times, taps=(b.taps + taps - 2) * times + extra, first=b.first * times - before)
+        for b in field.axes[i].branches
+    )
     axes = list(field.axes)
-    moved = axes[i].moved((1 / times - 1) / 2 - before / times)
-    axes[i] = moved._replace(branches=branches, jump=pitch_of(branches[0]))
+    axes[i] = axes[i]._replace(branches=branches, jump=pitch_of(branches[0]))
     return replaced(field._replace(axes=tuple(axes)), dim, (Run(i, count),))
+
+
+def anywhere(field):
+    """Return the field with what an element sees of the same size, but not known where."""
+    if None in field.size:
+        return UNKNOWN
+    sized = zip(field.axes, field.size, strict=True)
+    return field._replace(axes=tuple(Axis((Branch(n, pitch_of(a.branches[0])),), a.jump, False) for a, n in sized))
 
 
 def reshaped(field, shape):

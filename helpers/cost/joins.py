@@ -1,6 +1,6 @@
 """What is seen where tensors meet: added, concatenated, written into each other. For notebook 04."""
 
-from math import prod
+from math import inf, nan
 
 from helpers.cost import views
 from helpers.cost.fields import (
@@ -11,77 +11,105 @@ from helpers.cost.fields import (
     Branch,
     Field,
     Run,
+    anywhere,
     holds_pixels,
     hull,
     pitch_of,
+    regular,
     with_dims,
 )
 
 
 def joined(fields, shapes, shape):
-    """Return the field where tensors of ``shapes`` meet element by element in one of ``shape``; the largest counts.
+    """Return the field where tensors of ``shapes`` meet element by element in one of ``shape``.
 
-    Paths are taken to be centred on each other. What sees the same everywhere, as a mean, has no neighbours of its own.
+    What sees the same everywhere, as a mean, has no neighbours of its own.
     """
-    dims, held = [], [set() for _ in fields]
     if not fields or UNKNOWN in fields:
         return UNKNOWN if fields else BLIND
+    dims, held = _side_by_side(fields, shapes, shape)
+    if not dims:  # perhaps one of them holds rows that are repeated, the other the finer grid
+        fields = [regular(field) for field in fields]
+        dims, held = _side_by_side(fields, shapes, shape)
+    if not dims and shape or any(not field.axes and not field.hull for field in fields):
+        return UNKNOWN
+    kept = [run.axis for runs in dims for run in runs]
+    if any(own.count(i) not in (0, kept.count(i)) for own in held for i in (0, 1)):
+        return UNKNOWN  # one has windows of what the other has single elements of
+    hulls = [hull(field) for field in fields] if EVERYTHING in kept else []
+    together = None if None in hulls or not hulls else tuple(map(max, zip(*hulls, strict=True)))
+    field = Field(None, tuple(dims), together)
+    if any(not field.axes for field in fields):
+        return field
+    axes = [_largest([(f.axes[i], i in h) for f, h in zip(fields, held, strict=True)], field.count(i)) for i in (0, 1)]
+    return with_dims(field._replace(axes=tuple(axes)), dims) if all(axes) else UNKNOWN
+
+
+def _side_by_side(fields, shapes, shape):
+    """Return the runs of every dimension, none where they differ, and of each field the axes of those it holds."""
+    dims, held = [], [[] for _ in fields]
     for dim, size in enumerate(shape):
         along = set()
         for field, own, axes in zip(fields, shapes, held, strict=True):
             at = dim - len(shape) + len(own)
             runs = tuple(field.dims[at]) if field.dims and at >= 0 and own[at] == size else ()
             along |= {runs} if holds_pixels(runs) else set()
-            axes |= {run.axis for run in runs}
+            axes += [run.axis for run in runs]
         if len(along) > 1:
-            return UNKNOWN
+            return [], held
         dims.append(along.pop() if along else (Run(None, size),))
-    if any(not field.axes and not field.hull for field in fields):
-        return UNKNOWN
-    kept = {run.axis for runs in dims for run in runs}
-    hulls = [hull(field) for field in fields] if EVERYTHING in kept else []
-    together = None if None in hulls or not hulls else tuple(map(max, zip(*hulls, strict=True)))
-    if any(not field.axes for field in fields):
-        return Field(None, tuple(dims), together)
-    counts = [prod(run.count for runs in dims for run in runs if run.axis == i) for i in (0, 1)]
-    axes = [_largest([(f.axes[i], i in own) for f, own in zip(fields, held, strict=True)], counts[i]) for i in (0, 1)]
-    return with_dims(Field(tuple(axes), (), together), dims) if all(axes) else UNKNOWN
+    return dims, held
 
 
 def _largest(axes, count):
     """Return what some (axis, whether its elements lie side by side) see together; None where it is not certain.
 
-    Of grids of the same jump an element sees all from the first to the last pixel that it sees in one of them.
     What stands alone must see the whole grid, as a mean does.
     """
-    grids, alone = ([axis for axis, side_by_side in axes if side_by_side is which] for which in (True, False))
-    grid = _united(grids or alone, bool(grids)) if len(grids or alone) > 1 else (grids or alone)[0]
-    if not grid or not grids:
+    grids = [axis for axis, side_by_side in axes if side_by_side]
+    alone = [axis for axis, side_by_side in axes if not side_by_side and axis.size(1) != 0]
+    grid = _united(grids) if grids else _alone(alone) if alone else axes[0][0]
+    if not grid or not grids or not alone:
         return grid
-    pitch, most = pitch_of(grid.branches[0]), max(axis.size for axis, _ in axes)
-    for axis in alone if grid.start is not None else ():
-        reach = (axis.size - 1) / 2 + pitch
-        if axis.start is not None and not axis.start - reach <= grid.start <= axis.start + reach - (count - 1) * pitch:
+    pitch, size, sizes = pitch_of(grid.branches[0]), grid.size(count), [axis.size(1) for axis in alone]
+    if None in (size, *sizes):
+        return None
+    first, last = (sum(grid.seen(i) or (nan,)) / 2 for i in (0, count - 1))
+    for axis in alone:
+        low, high = axis.seen(0)
+        if not (grid.placed and axis.placed):  # it may lie where it serves best
+            low, high = first, first + high - low
+        if not low - pitch <= first <= last <= high + pitch:
             return None
-    if most > grid.size:  # from there a window goes on in the steps of the grid
-        grid = grid._replace(branches=tuple(b._replace(base=b.base + most - grid.size) for b in grid.branches))
-    return grid
+    more = max(0, max(sizes) - size)  # from there a window goes on in the steps of the grid
+    return grid._replace(branches=tuple(b._replace(base=b.base + more, low=b.low - more / 2) for b in grid.branches))
 
 
-def _united(axes, side_by_side):
-    branches = tuple(dict.fromkeys(branch for axis in axes for branch in axis.branches))
-    starts, jump = [axis.start for axis in axes], max(axis.jump for axis in axes)
-    if side_by_side and len({pitch_of(branch) for branch in branches}) > 1:
+def _united(grids):
+    """Of grids of the same jump an element sees all from the first to the last pixel that it sees in one of them."""
+    branches = tuple(dict.fromkeys(branch for axis in grids for branch in axis.branches))
+    if len(grids) == 1 or len(branches) == 1 and all(axis.placed for axis in grids):
+        return grids[0]
+    if not all(axis.placed for axis in grids) or any(isinstance(branch.step, float) for branch in branches):
         return None
-    if None in starts:  # alone: of all that there is
-        return None if side_by_side else max(axes, key=lambda axis: (axis.size, axis.jump))
-    if any(branch.repeat > 1 for branch in branches):
-        return Axis(branches, jump, starts[0]) if max(starts) - min(starts) < 1e-6 else None
-    if any(isinstance(branch.step, float) for branch in branches):
+    if len({pitch_of(branch) for branch in branches}) > 1:
         return None
-    first = min(axis.start - (axis.size - 1) / 2 for axis in axes)
-    last = max(axis.start + (axis.size - 1) / 2 for axis in axes)
-    return Axis((Branch(int(last - first) + 1, branches[0].step),), jump, (first + last) / 2)
+    if all(branch.repeat == 1 for branch in branches):
+        branches = (_together(grids),)
+    return Axis(branches, max(axis.jump for axis in grids))
+
+
+def _alone(axes):
+    """Of those that have no neighbours an element sees all there is; the largest where it is not known where."""
+    if len(axes) == 1 or not all(axis.placed for axis in axes):
+        return max(axes, key=lambda axis: (axis.size(1) or inf, axis.jump))
+    return Axis((_together(axes),), max(axis.jump for axis in axes))
+
+
+def _together(axes):
+    """Return what the first elements of all of them see, as one branch."""
+    lows, highs = zip(*(axis.seen(0) for axis in axes), strict=True)
+    return Branch(max(highs) - min(lows) + 1, axes[0].branches[0].step, min(lows))
 
 
 def put_together(given, output, fields):
@@ -100,9 +128,11 @@ def put_together(given, output, fields):
             return None, 0, UNKNOWN
         together = tuple(map(max, zip(*hulls, strict=True)))
         everything = [(Run(EVERYTHING if i == dim else None, n),) for i, n in enumerate(shape)]
-        axes = [f.axes and tuple(axis._replace(start=None) for axis in f.axes) for f, _ in pairs]
-        pairs = [(Field(a, tuple(everything), together), shape) for a in axes]
-    return None, 0, joined(*zip(*pairs, strict=True), shape)
+        pairs = [(Field(f.axes and anywhere(f).axes, tuple(everything), together), shape) for f, _ in pairs]
+    field = joined(*zip(*pairs, strict=True), shape)
+    if output.dim() > tensors[0].dim() and not any(f.size == field.size for f, _ in pairs):
+        field = UNKNOWN  # stacked they may become neighbours, and they do not see the same
+    return None, 0, field
 
 
 def embedding(given, output, fields):
@@ -125,7 +155,8 @@ def by_strides(tensor, other, field):
         size = tensor.shape[at[0]]
         if runs[0].axis in (0, 1) and axes:
             first = offset // tensor.stride(at[0]) % size  # where the view begins in the tensor
-            axis = axes[runs[0].axis].moved(-first * runs[0].stride)
-            axes[runs[0].axis] = axis if tensor.is_contiguous() else axis._replace(start=None)
+            axis = axes[runs[0].axis].widened(0, first * runs[0].stride)
+            beside = 2 * other.shape[dim] <= size  # others may lie beside it, and see something else
+            axes[runs[0].axis] = axis._replace(placed=axis.placed and tensor.is_contiguous() and not beside)
         dims[at[0]] = runs if size == other.shape[dim] else (Run(runs[0].axis, size, runs[0].stride),)
     return field._replace(axes=tuple(axes) or None, dims=tuple(dims)) if field.dims else UNKNOWN

@@ -83,6 +83,11 @@ def pointwise(given, output, fields, kind=None):
     return kind, 0, joined([fields[id(t)] for t in tensors], [tuple(t.shape) for t in tensors], shape)
 
 
+def copied(given, output, fields):
+    """``copy_``: what was there before is gone."""
+    return pointwise({"src": given["src"]} if id(given["src"]) in fields else given, output, fields)
+
+
 def activation(given, output, fields):
     return pointwise(given, output, fields, "activation")
 
@@ -126,7 +131,7 @@ def convolution(given, output, fields):
         elif s == 1:
             field = windowed(field, dim, k, s, d, count, d * (k - 1) - p)
         else:  # a window of the new grid holds every s-th of its elements from the old one
-            known, before = d == 1 or k == 1, (k - s) / 2 - p
+            known, before = d == 1 or k == 1, k - s - p
             field = enlarged(field, dim, s, count, extra=1 + k - s, before=before) if known else UNKNOWN
     return kind, macs, field
 
@@ -183,10 +188,8 @@ def reduction(given, output, fields):
 
 
 def nothing_new(given, output, fields):
-    """A mean that is taken to add nothing to what its input sees, wherever it is used."""
-    field = fields.get(id(given["self"]), BLIND)
-    axes = field.axes and tuple(axis._replace(start=None) for axis in field.axes)
-    return None, 0, field._replace(axes=axes, dims=tuple((Run(None, n),) for n in output.shape))
+    """A mean that is taken to see nothing, wherever it is used."""
+    return None, 0, BLIND._replace(dims=tuple((Run(None, n),) for n in output.shape))
 
 
 def each(numbers, sides):
@@ -200,11 +203,12 @@ _ACTIVATIONS = (
     "hardsigmoid hardswish hardshrink softshrink _prelu_kernel rrelu_with_noise"
 )
 _ELEMENTWISE = (  # those that PyTorch does not mark so
-    "clone contiguous copy detach alias lift_fresh _to_copy to native_dropout dropout bernoulli masked_fill fill zero "
+    "clone contiguous detach alias lift_fresh _to_copy to native_dropout dropout bernoulli masked_fill fill zero "
     "_conj resolve_conj nan_to_num _weight_norm_interface"
 )
 _RULES = {
     **dict.fromkeys(_ELEMENTWISE.split(), pointwise),
+    "copy": copied,
     **dict.fromkeys(_ACTIVATIONS.split(), activation),
     **dict.fromkeys("_softmax _log_softmax _safe_softmax".split(), softmax),
     **dict.fromkeys(

@@ -47,7 +47,7 @@ def _multiplied(factors, shape):
     most = None if None in hulls else tuple(map(max, zip(*hulls, strict=True)))
     if any(whole for _, whole in factors):  # every element sees everything and has no neighbours
         jumps = [max(f.axes[i].jump for f, whole in factors if whole and f.axes) for i in (0, 1)]
-        axes = tuple(Axis((Branch(n, n),), jump, None) for n, jump in zip(most, jumps, strict=True)) if most else None
+        axes = tuple(Axis((Branch(n, n),), jump, False) for n, jump in zip(most, jumps, strict=True)) if most else None
         return Field(axes, tuple((Run(None, n),) for n in shape)) if most else UNKNOWN
     paired = [[dim for dim, runs in enumerate(field.dims) if holds_pixels(runs)] for field in fields]
     if most and all(len(dims) == 1 for dims in paired) and paired[0] != paired[1]:  # every pair of pixels

@@ -16,6 +16,7 @@ from helpers.cost.fields import (
     even,
     holds_pixels,
     mixed,
+    replaced,
     reshaped,
     windowed,
     with_dims,
@@ -84,7 +85,7 @@ def select(given, shape, field):
     if holds_pixels(runs) and field.axes:
         field = windowed(field, dim, 1, 1, 1, 1, -(given["index"] % runs[0].count) if "index" in given else 0)
         if "index" not in given:  # one of the parts of unbind
-            field = _anywhere(field, runs[0].axis)
+            field = _part(field, runs[0].axis)
     return with_dims(field, dims) if field.dims else UNKNOWN
 
 
@@ -96,12 +97,15 @@ def slices(given, shape, field):
     field = windowed(field, dim, 1, step, 1, shape[dim], -first)
     if "start" in given or not holds_pixels(runs) or not field.axes or length(runs) == shape[dim]:
         return field
-    return _anywhere(field, runs[0].axis)  # one of the parts of a split
+    return _part(field, runs[0].axis)  # one of the parts of a split
 
 
-def _anywhere(field, axis):
+def _part(field, axis):
+    """Return the field of one of the parts along an axis: which of them is not told."""
+    if not field.axes or any(branch.repeat > 1 for branch in field.axes[axis].branches):
+        return UNKNOWN
     axes = list(field.axes)
-    axes[axis] = axes[axis]._replace(start=None)
+    axes[axis] = axes[axis]._replace(placed=False)
     return field._replace(axes=tuple(axes))
 
 
@@ -112,8 +116,8 @@ def restrided(given, shape, field):
 
 
 def chosen(given, shape, field):
-    """Elements along a dimension in any order, or in another order: known where it holds no pixels."""
-    dims = given["dims"] if "dims" in given else [given["dim"]]
+    """Elements along a dimension chosen, in another order or summed up: known where it holds no pixels."""
+    dims = given["dims"] if "dims" in given else [given.get("dim", 1)]
     if not dims or any(holds_pixels(field.dims[dim]) for dim in dims):
         return UNKNOWN
     return with_dims(field, [d if holds_pixels(d) else (Run(None, n),) for d, n in zip(field.dims, shape, strict=True)])
@@ -207,12 +211,16 @@ def resampling(taps, corner=False):
             before, after = length(field.dims[dim]) if field.dims else 0, shape[dim]
             if before == after:
                 continue
+            if before == 1:  # all as the one
+                field = replaced(field, dim, (Run(None, after),))
+                continue
             if not field.dims or taps > 1 and given.get("align_corners") or min(before, after) == 0:
                 return UNKNOWN
             if after % before == 0:  # for an odd number of new elements the middle one is an old one
                 times = after // before
                 extra = 0 if taps > 1 and times % 2 else 1
-                field = enlarged(field, dim, times, after, taps, extra)
+                before = (taps // 2 - 1) * times + times // 2 if taps > 1 else 0
+                field = enlarged(field, dim, times, after, taps, extra, before)
             elif before % after == 0:
                 step = before // after
                 window = taps if step % 2 == 0 else 1
@@ -231,11 +239,9 @@ def unevenly(field, dim, step):
     if len(runs) != 1 or not field.axes or runs[0].axis not in (0, 1) or not even(field, runs[0].axis):
         return UNKNOWN if holds_pixels(runs) or not field.dims else field
     i = runs[0].axis
-    branches = tuple(
-        branch._replace(base=branch.size, taps=1, step=float(branch.step * step)) for branch in field.axes[i].branches
-    )
+    branches = tuple(branch._replace(step=float(branch.step * step)) for branch in field.axes[i].branches)
     axes = list(field.axes)
-    axes[i] = Axis(branches, branches[0].step, None)
+    axes[i] = Axis(branches, branches[0].step, False)
     return field._replace(axes=tuple(axes))
 
 
@@ -248,7 +254,8 @@ RULES = {
     **dict.fromkeys("transpose t swapaxes".split(), transpose),
     **dict.fromkeys("slice narrow split split_with_sizes chunk".split(), slices),
     **dict.fromkeys("select unbind".split(), select),
-    **dict.fromkeys("index_select flip roll".split(), chosen),
+    **dict.fromkeys("index_select flip roll channel_shuffle native_channel_shuffle".split(), chosen),
+    **dict.fromkeys("cumsum cumprod sort topk".split(), chosen),
     **dict.fromkeys("constant_pad_nd reflection_pad2d replication_pad2d".split(), padded),
     "upsample_nearest2d": resampling(1, corner=True),
     "_upsample_nearest_exact2d": resampling(1),
