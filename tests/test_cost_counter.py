@@ -182,6 +182,12 @@ def test_an_activation_is_a_row(activation):
     assert (row.name, row.kind, row.activations, row.bytes) == ("0", "activation", 3072, 8 * 3072)
 
 
+@pytest.mark.parametrize("function", [F.softsign, F.relu, F.tanhshrink, torch.tanh, torch.Tensor.sigmoid])
+def test_an_activation_that_is_a_function_is_a_row(function):
+    rows = network_cost(Function(lambda net, x: function(net.conv(x)), conv=nn.Conv2d(3, 3, 3))).layers
+    assert [(row.kind, row.receptive_field) for row in rows] == [("standard", 3), ("activation", 3)]
+
+
 class WithAttention(nn.Linear):
     def forward(self, x):
         return super().forward(x), None

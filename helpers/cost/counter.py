@@ -8,6 +8,7 @@ from itertools import chain
 
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -31,11 +32,11 @@ def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4
     concatenations and reshapes are none. Parameters without a use have rows too: the rows add up to the total.
 
     Where paths meet, an element sees from the first to the last pixel that it sees on one of them; what sees the same
-    everywhere, as a mean, counts with its size alone, and channels that are concatenated are taken to be used together.
+    everywhere, as a mean, counts with its size alone; channels that are concatenated are taken to be used together.
     Where pixels lie in a tensor is followed through views, permutations and crops: a matrix product over flattened
-    pixels, attention and a global mean see all that lay side by side, a mean over channels does not. Where it cannot be
-    followed with certainty (an operation that is not known, attention in windows, enlargements by a fraction) the field
-    and the jump are None, "?" in the table, from there on.
+    pixels, attention and a global mean see all that lay side by side, a mean over channels does not. Where that is not
+    certain (an unknown operation, attention in windows, enlargements by a fraction) the field and the jump are None,
+    "?" in the table, from there on.
 
     ``module`` is left as it was: parameters (what forward writes into them is undone), gradients, buffers, attributes,
     training flags, what torch.compile has compiled, hooks (its own run, as ever), and torch's random state; what
@@ -59,7 +60,8 @@ def network_cost(module, input_size=(3, 32, 32), *, batch_size=1, element_size=4
     module = getattr(module, "_orig_mod", module)  # what torch.compile was given
     like = next((t for t in chain(module.parameters(), module.buffers()) if t.is_floating_point()), torch.empty(0))
     counter = _Counter(module, batch_size, element_size)
-    with _undisturbed(module, like.device), counter.undo_writes(), counter.follow_modules(), counter:
+    softsign = _Softsign(counter)
+    with _undisturbed(module, like.device), counter.undo_writes(), counter.follow_modules(), counter, softsign:
         image = torch.zeros(1, *input_size, dtype=like.dtype, device=like.device)
         counter.note(image, of_image(image.shape), False)
         returned = module(image)
@@ -116,12 +118,8 @@ class _Counter(TorchDispatchMode):
         self.running.append((self.names.get(id(module), self.running[-1][0]), module))
 
     def leave_module(self, module, inputs, output):
-        returned = next(iter(_tensors(output)), None)  # None where forward failed
-        seen = returned is not None and self.field(returned)
-        given = {id(t): t for t in _tensors(inputs)}
-        if isinstance(module, torch.nn.Softsign) and seen:  # to PyTorch it is no operation, but a division
-            self.add_row("activation", 0, seen, given, returned, given, set())
         (name, _), last = self.running.pop(), self.rows[-1] if self.rows else None
+        returned = next(iter(_tensors(output)), None)  # None where forward failed
         # nn.Linear on (N, H, W, C) multiplies (N · H · W, C) and reshapes: show the shape that it returns.
         if isinstance(module, torch.nn.Linear) and returned is not None and last and last.name == name:
             if self.batch_size * returned.numel() == last.activations:
@@ -212,6 +210,21 @@ class _Counter(TorchDispatchMode):
         counts = (params, batch * macs, batch * output.numel(), moved)
         sight = (_without_batch(output), single(field.size), single(field.jump))
         self.rows.append(Cost(self.running[-1][0], kind, *counts, *sight))
+
+
+class _Softsign(TorchFunctionMode):
+    """Adds the row of ``F.softsign``, which to PyTorch's operations is no activation, but a division."""
+
+    def __init__(self, counter):
+        super().__init__()
+        self.counter = counter
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func is torch.nn.functional.softsign and (seen := self.counter.field(result)):
+            given = {id(tensor): tensor for tensor in _tensors((args, kwargs))}
+            self.counter.add_row("activation", 0, seen, given, result, given, set())
+        return result
 
 
 @contextmanager

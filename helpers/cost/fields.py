@@ -74,7 +74,7 @@ class Axis(NamedTuple):
         """Return the most pixels that one of ``count`` elements in a row sees; None where it is not certain."""
         repeat = lcm(*(branch.repeat for branch in self.branches))
         seen = [self.seen(i) for i in range(repeat if not self.placed else min(repeat, count))]
-        sizes = {round(pixels[1] - pixels[0]) + 1 if pixels else 0 for pixels in seen}
+        sizes = {max(0, round(pixels[1] - pixels[0]) + 1) if pixels else 0 for pixels in seen}
         return max(sizes) if self.placed or count >= repeat or len(sizes) == 1 else None
 
     def widened(self, elements, before=0):
