@@ -92,6 +92,9 @@ class Field(NamedTuple):
     dims: tuple = ()
     hull: tuple | None = None
 
+    def with_axis(self, i, axis):
+        return self._replace(axes=tuple(axis if j == i else other for j, other in enumerate(self.axes)))
+
     def count(self, axis):
         """Return the elements in a row, of an axis, from the first to the last."""
         return 1 + sum((run.count - 1) * run.stride for runs in self.dims for run in runs if run.axis == axis)
@@ -121,8 +124,11 @@ def of_image(shape):
 
 def checked(field, shape):
     """Return the field, ``UNKNOWN`` where its dimensions are not those of the shape."""
-    counts = [prod(run.count for run in runs) for runs in field.dims]
-    return field if counts == list(shape) else UNKNOWN
+    return field if [length(runs) for runs in field.dims] == list(shape) else UNKNOWN
+
+
+def length(runs):
+    return prod(run.count for run in runs)
 
 
 def holds_pixels(runs):
@@ -139,18 +145,18 @@ def hull(field):
 
 def with_dims(field, dims):
     """Return the field with these dimensions, its grids such that an axis in one piece has a stride of 1."""
-    axes = field.axes
-    dims = tuple(tuple(runs) for runs in dims)
-    for i in (0, 1) if axes else ():
-        runs = [run for dim in dims for run in dim if run.axis == i]
+    field = field._replace(dims=tuple(map(tuple, dims)))
+    for i in (0, 1) if field.axes else ():
+        runs = [run for runs in field.dims for run in runs if run.axis == i]
         if len(runs) == 1:
-            branches = tuple(branch.strided(runs[0].stride, axes[i].placed) for branch in axes[i].branches)
+            axis, stride = field.axes[i], runs[0].stride
+            branches = tuple(branch.strided(stride, axis.placed) for branch in axis.branches)
             if None in branches:
                 return UNKNOWN
-            new = axes[i]._replace(branches=branches, jump=pitch_of(branches[0]))
-            axes = (*axes[:i], new, *axes[i + 1 :])
-            dims = tuple(tuple(r._replace(stride=1) if r.axis == i else r for r in dim) for dim in dims)
-    return Field(axes, dims, field.hull)
+            field = field.with_axis(i, axis._replace(branches=branches, jump=pitch_of(branches[0])))
+            dims = (tuple(run._replace(stride=1) if run.axis == i else run for run in runs) for runs in field.dims)
+            field = field._replace(dims=tuple(dims))
+    return field
 
 
 def pitch_of(branch):
@@ -167,14 +173,12 @@ def mixed(field, dims):
             return UNKNOWN
         axes = tuple(Axis((Branch(n, n),), n, False) for n in field.hull)
         return Field(axes, tuple(() if holds_pixels(runs) else runs for runs in field.dims))
-    axes = list(field.axes or ())
-    for run in runs if axes else ():
+    for run in runs if field.axes else ():
         if run.axis is not None:
-            axis = axes[run.axis].widened((run.count - 1) * run.stride)
-            steps = {pitch_of(branch) for branch in axis.branches}
-            axes[run.axis] = axis._replace(jump=run.count * run.stride * max(steps))
-    rest = [() if dim in dims else runs for dim, runs in enumerate(field.dims)]
-    return with_dims(field._replace(axes=tuple(axes) or None), rest)
+            axis = field.axes[run.axis].widened((run.count - 1) * run.stride)
+            pitch = pitch_of(axis.branches[0])
+            field = field.with_axis(run.axis, axis._replace(jump=run.count * run.stride * pitch))
+    return with_dims(field, [() if dim in dims else runs for dim, runs in enumerate(field.dims)])
 
 
 def windowed(field, dim, kernel, stride, dilation, count, before=0):
@@ -183,21 +187,20 @@ def windowed(field, dim, kernel, stride, dilation, count, before=0):
     ``before``: how many elements before the first the first window begins: the padding; below 0 where a crop begins.
     """
     field = _one_grid(field, dim)
-    runs = field.dims[dim % len(field.dims)] if field.dims else ()
-    pixels = [run for run in runs if run.axis is not None]
     if not field.dims:
         return field
-    if not pixels or (not before and kernel == stride == 1 and count == prod(run.count for run in runs)):
-        return replaced(field, dim, (Run(None, count),) if not pixels else runs)
-    (run,) = pixels if len(pixels) == 1 else (Run(EVERYTHING, 0),)
-    if run.axis == EVERYTHING or not field.axes:
+    runs = field.dims[dim]
+    if not holds_pixels(runs):
+        return replaced(field, dim, (Run(None, count),))
+    if not before and kernel == stride == 1 and count == length(runs):
+        return field
+    axis, elements, apart = runs[0]
+    if len(runs) > 1 or axis == EVERYTHING or not field.axes:
         return UNKNOWN
-    axis, whole = field.axes[run.axis], kernel == run.count and count == 1
-    if len(runs) > 1 or not whole and any(isinstance(branch.step, float) for branch in axis.branches):
+    if uneven(field, axis) and not (kernel == elements and count == 1):
         return UNKNOWN
-    axes = list(field.axes)
-    axes[run.axis] = axis.widened((kernel - 1) * dilation * run.stride, before * run.stride)
-    return replaced(field._replace(axes=tuple(axes)), dim, (Run(run.axis, count, run.stride * stride),))
+    wider = field.axes[axis].widened((kernel - 1) * dilation * apart, before * apart)
+    return replaced(field.with_axis(axis, wider), dim, (Run(axis, count, apart * stride),))
 
 
 def replaced(field, dim, runs):
@@ -228,19 +231,18 @@ def enlarged(field, dim, times, count, taps=1, extra=1, before=0):
     ``extra``: the elements of the new grid that come together in one besides; the first of them is ``before`` it.
     """
     field = _one_grid(field, dim)
-    runs = field.dims[dim % len(field.dims)] if field.dims else ()
+    runs = field.dims[dim] if field.dims else ()
     if times == 1 or not field.axes or len(runs) != 1 or runs[0].axis not in (0, 1) or runs[0].stride != 1:
         return field if field.axes and (times == 1 or not holds_pixels(runs)) else UNKNOWN
     i = runs[0].axis
-    if not all(isinstance(branch.step, int) for branch in field.axes[i].branches):
+    if uneven(field, i):
         return UNKNOWN
     branches = tuple(
         b._replace(repeat=b.repeat * times, taps=(b.taps + taps - 2) * times + extra, first=b.first * times - before)
         for b in field.axes[i].branches
     )
-    axes = list(field.axes)
-    axes[i] = axes[i]._replace(branches=branches, jump=pitch_of(branches[0]))
-    return replaced(field._replace(axes=tuple(axes)), dim, (Run(i, count),))
+    finer = field.axes[i]._replace(branches=branches, jump=pitch_of(branches[0]))
+    return replaced(field.with_axis(i, finer), dim, (Run(i, count),))
 
 
 def anywhere(field):
@@ -276,7 +278,13 @@ def reshaped(field, shape):
 def even(field, axis):
     """Return whether the elements of an axis lie side by side as pixels do."""
     branches = field.axes[axis].branches if field.axes else ()
-    return all(branch.repeat == 1 and isinstance(branch.step, int) for branch in branches)
+    return all(branch.repeat == 1 for branch in branches) and not uneven(field, axis)
+
+
+def uneven(field, axis):
+    """Return whether the elements of an axis are not evenly spaced."""
+    branches = field.axes[axis].branches if field.axes else ()
+    return any(isinstance(branch.step, float) for branch in branches)
 
 
 def _merged(runs):

@@ -145,18 +145,18 @@ def embedding(given, output, fields):
 def by_strides(tensor, other, field):
     """Return what ``tensor`` sees of a view ``other`` of the same memory, which has this field, by the same strides."""
     dims = [(Run(None, n),) for n in tensor.shape]
-    axes, offset = list(field.axes or ()), other.storage_offset() - tensor.storage_offset()
+    offset = other.storage_offset() - tensor.storage_offset()
+    told = tensor.is_contiguous() and offset >= 0  # the offset tells where the view begins in the tensor
     for dim, runs in enumerate(field.dims):
         at = [i for i, n in enumerate(tensor.shape) if n > 1 and tensor.stride(i) == other.stride(dim)]
         if not holds_pixels(runs) or other.shape[dim] == 1:
             continue
         if len(at) != 1 or tensor.shape[at[0]] != other.shape[dim] and len(runs) > 1:
             return UNKNOWN
-        size = tensor.shape[at[0]]
-        if runs[0].axis in (0, 1) and axes:
-            first = offset // tensor.stride(at[0]) % size  # where the view begins in the tensor
-            axis = axes[runs[0].axis].widened(0, first * runs[0].stride)
+        (axis, _, apart), size = runs[0], tensor.shape[at[0]]
+        if axis in (0, 1) and field.axes:
+            moved = field.axes[axis].widened(0, offset // tensor.stride(at[0]) % size * apart)
             beside = 2 * other.shape[dim] <= size  # others may lie beside it, and see something else
-            axes[runs[0].axis] = axis._replace(placed=axis.placed and tensor.is_contiguous() and not beside)
-        dims[at[0]] = runs if size == other.shape[dim] else (Run(runs[0].axis, size, runs[0].stride),)
-    return field._replace(axes=tuple(axes) or None, dims=tuple(dims)) if field.dims else UNKNOWN
+            field = field.with_axis(axis, moved._replace(placed=moved.placed and told and not beside))
+        dims[at[0]] = runs if size == other.shape[dim] else (Run(axis, size, apart),)
+    return field._replace(dims=tuple(dims)) if field.dims else UNKNOWN

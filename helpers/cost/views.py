@@ -4,8 +4,6 @@ Each rule takes the arguments by name, the shape of the output and the field bef
 ``UNKNOWN``.
 """
 
-from math import prod
-
 from helpers.cost.fields import (
     EVERYTHING,
     UNKNOWN,
@@ -15,6 +13,7 @@ from helpers.cost.fields import (
     enlarged,
     even,
     holds_pixels,
+    length,
     mixed,
     replaced,
     reshaped,
@@ -104,9 +103,7 @@ def _part(field, axis):
     """Return the field of one of the parts along an axis: which of them is not told."""
     if not field.axes or any(branch.repeat > 1 for branch in field.axes[axis].branches):
         return UNKNOWN
-    axes = list(field.axes)
-    axes[axis] = axes[axis]._replace(placed=False)
-    return field._replace(axes=tuple(axes))
+    return field.with_axis(axis, field.axes[axis]._replace(placed=False))
 
 
 def restrided(given, shape, field):
@@ -136,7 +133,7 @@ def padded(given, shape, field):
     around = given["pad"] if "pad" in given else given["padding"]  # (left, right, top, bottom, …)
     for i, before in enumerate(around[::2]):
         dim = len(shape) - 1 - i
-        field = windowed(field, dim, 1, 1, 1, shape[dim], before) if field.dims else field
+        field = windowed(field, dim, 1, 1, 1, shape[dim], before)
     return field
 
 
@@ -172,9 +169,7 @@ def im2col(given, shape, field):
         n = length(field.dims[2 + 2 * i]) + 2 * padding[i]
         counts.append((n - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1)
         field = windowed(field, 2 + 2 * i, 1, 1, 1, n, padding[i])
-        field = (
-            _opened(field, 2 + 2 * i, kernel[i], stride[i], dilation[i], counts[i], 3 + 2 * i) if field.dims else field
-        )
+        field = _opened(field, 2 + 2 * i, kernel[i], stride[i], dilation[i], counts[i], 3 + 2 * i)
         if not field.dims:
             return UNKNOWN
     batch, channels, rows, in_row, columns, in_column = field.dims
@@ -240,13 +235,7 @@ def unevenly(field, dim, step):
         return UNKNOWN if holds_pixels(runs) or not field.dims else field
     i = runs[0].axis
     branches = tuple(branch._replace(step=float(branch.step * step)) for branch in field.axes[i].branches)
-    axes = list(field.axes)
-    axes[i] = Axis(branches, branches[0].step, False)
-    return field._replace(axes=tuple(axes))
-
-
-def length(runs):
-    return prod(run.count for run in runs)
+    return field.with_axis(i, Axis(branches, branches[0].step, False))
 
 
 RULES = {
