@@ -10,7 +10,7 @@ from torch import nn
 
 from helpers.bench.counters import Function
 from helpers.cost import network_cost
-from helpers.cost.fields import UNKNOWN, Run, hull, mixed, of_image, reshaped, windowed
+from helpers.cost.fields import UNKNOWN, Run, checked, hull, mixed, of_image, reshaped, windowed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -77,6 +77,13 @@ def written_aside(net, x):
     out = torch.zeros_like(x)
     out[:, :, 4:] = net.conv3(x)[:, :, :-4]
     return out
+
+
+def gapped(x):
+    """Every second element sees nothing."""
+    return F.conv_transpose2d(
+        x[:, :, ::2, ::2], torch.eye(2, dtype=x.dtype)[:, :, None, None], stride=2, output_padding=1
+    )
 
 
 def two_levels(net, x):
@@ -179,6 +186,8 @@ KNOWN = {
     "up, rows of one": lambda net, x: up(net.conv4s4(x), 4)[:, :, 4:6].sum(2),
     "up, rows of two": lambda net, x: up(net.conv4s4(x), 4)[:, :, 3:5].sum(2),
     "up, every third": lambda net, x: net.conv3(up(net.conv4s4(x), 3)[:, :, ::3]),
+    "up, every second, pooled": lambda net, x: F.avg_pool2d(up(net.conv4s4(x), 4)[:, :, 3::2, 3::2], 2),
+    "up, every second, beside": lambda net, x: up(net.conv4s4(x), 4)[:, :, 3::2] + x[:, :, 3::2],
     "a U by strides": lambda net, x: net.conv3(up(net.conv3s2(x), 2) + x),
     "a U by strides, strided": lambda net, x: net.conv3s2(up(net.conv3s2(x), 2) + x),
     "a U by strides, transposed": lambda net, x: net.conv3(net.up4(net.conv3s2(x)) + x),
@@ -189,6 +198,7 @@ KNOWN = {
     "summed channels": lambda net, x: net.conv3(x).cumsum(1),
     "two channels": lambda net, x: net.conv3(x).topk(1, 1).values,
     "a mean, enlarged": lambda net, x: net.conv3x4(torch.cat((x, up(x.mean((2, 3), True), 24, "bilinear")), 1)),
+    "gaps, filled": lambda net, x: gapped(x) + x,
     "stacked and added": lambda net, x: torch.stack((x, net.conv3(x)), 1).sum(1),
     "copied over": lambda net, x: net.conv5(x).clone().copy_(net.conv3(x)),
 }  # fmt: skip
@@ -268,6 +278,22 @@ def test_the_jump_of_a_shuffled_map(function, times):
     assert (total.receptive_field, total.jump) == (3, 1 / times)
 
 
+@pytest.mark.parametrize(
+    "function, field, jump",
+    [
+        (with_token, 4, None),  # of the tokens in a row one is none of the image
+        (lambda net, x: F.pixel_unshuffle(x, 2), 1, None),  # two rows in a channel, two rows further on
+        (lambda net, x: net.conv3(x)[:, :, :0].sum(2), None, None),  # of nothing
+        (lambda net, x: net.conv3(x)[:, :, :0], (0, 3), 1),
+        (lambda net, x: F.adaptive_avg_pool2d(x, 5), 6, 4.5),
+        (lambda net, x: net.conv5(x).view(1, 2, 24, 6, 4).mean(3), (5, 25), 1),  # six columns, four apart
+    ],
+)
+def test_fields_without_a_jump_and_other_edges(function, field, jump):
+    total = network_cost(build(function), (2, 24, 24)).total
+    assert (total.receptive_field, total.jump) == (field, jump)
+
+
 STEPS = {
     "3×3": lambda net, x: net.conv3(x),
     "5×5": lambda net, x: net.conv5(x),
@@ -313,3 +339,4 @@ def test_runs_are_cut_and_joined():
     assert mixed(field, [2, 3]).size == hull(field) == (8, 8)
     assert windowed(field, 3, 3, 2, 1, 4).jump == (1, 2)
     assert hull(UNKNOWN) is None
+    assert checked(field, (1, 3, 8, 8)) == field and checked(field, (1, 3, 8, 4)) == UNKNOWN

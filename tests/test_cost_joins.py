@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.cost.fields import UNKNOWN, Run, of_image, windowed
+from helpers.cost.fields import BLIND, UNKNOWN, Run, enlarged, of_image, windowed
 from helpers.cost.joins import by_strides, joined
 
 N, C, H, W = SHAPE = (1, 8, 6, 4)
@@ -23,3 +23,20 @@ def test_neighbours_see_together_what_lies_between_them():
     assert joined([field, field], [SHAPE] * 2, SHAPE) == field
     assert joined([field, windowed(field, 2, 1, 2, 1, H)], [SHAPE] * 2, SHAPE) == UNKNOWN  # another jump
     assert joined([field, UNKNOWN], [SHAPE] * 2, SHAPE) == UNKNOWN
+
+
+def test_where_a_written_part_lies():
+    whole, (rows, _) = torch.zeros(1, 1, H, W), of_image((1, 1, H, W)).axes
+    seen = by_strides(whole, whole[:, :, 2:], of_image((1, 1, 4, W)))
+    assert seen.axes[0].seen(2) == rows.seen(0) and seen.axes[0].placed
+    assert not by_strides(whole, whole[:, :, 3:], of_image((1, 1, 3, W))).axes[0].placed  # another may lie beside it
+    assert not by_strides(whole[:, :, 2:], whole, of_image((1, 1, H, W))).axes[0].placed  # it begins before
+    finer = enlarged(of_image((1, 1, 3, W)), 2, 2, H)
+    assert by_strides(whole[:, :, 2:], whole, finer) == UNKNOWN
+
+
+def test_what_sees_nothing_adds_nothing():
+    field = of_image(SHAPE)
+    nothing = BLIND._replace(dims=tuple((Run(None, n),) for n in SHAPE))
+    assert joined([field, nothing], [SHAPE] * 2, SHAPE) == field
+    assert joined([nothing, nothing], [SHAPE] * 2, SHAPE).size == (0, 0)

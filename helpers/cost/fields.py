@@ -44,16 +44,15 @@ class Branch(NamedTuple):
             return self._replace(base=self.base + elements * self.step, low=self.low - before * self.step)
         return self._replace(taps=self.taps + elements, first=self.first - before)
 
-    def strided(self, stride, placed):
+    def strided(self, stride):
         """Return the branch of every ``stride``-th element; None where it is not certain what they meet."""
-        first, last = self.first, self.first + self.taps - 1
         if self.repeat == 1:
             return self._replace(step=self.step * stride)
-        if stride % self.repeat == 0 and (placed or (self.taps - 1) % self.repeat == 0) and self.seen(0):
+        if stride % self.repeat == 0 and self.seen(0):  # all see as the first
             low, high = self.seen(0)
             return Branch(high - low + 1, self.step * stride // self.repeat, low)
-        if self.repeat % stride == 0 and (placed or (self.taps - 1) % stride == 0):
-            first, last = first // stride, last // stride
+        if self.repeat % stride == 0:
+            first, last = self.first // stride, (self.first + self.taps - 1) // stride
             return self._replace(repeat=self.repeat // stride, taps=last - first + 1, first=first)
         return None
 
@@ -63,7 +62,7 @@ class Axis(NamedTuple):
 
     branches: tuple
     jump: int | float  #: the pixels from one element to the next, or of all where none lie side by side any longer
-    placed: bool = True  #: whether it is known where in the image the first element lies
+    placed: bool = True  #: whether it is known where in the image they lie
 
     def seen(self, i):
         """Return the first and the last pixel that element ``i`` sees; None where it sees none."""
@@ -71,11 +70,10 @@ class Axis(NamedTuple):
         return (min(low for low, _ in seen), max(high for _, high in seen)) if seen else None
 
     def size(self, count):
-        """Return the most pixels that one of ``count`` elements in a row sees; None where it is not certain."""
-        repeat = lcm(*(branch.repeat for branch in self.branches))
-        seen = [self.seen(i) for i in range(repeat if not self.placed else min(repeat, count))]
-        sizes = {max(0, round(pixels[1] - pixels[0]) + 1) if pixels else 0 for pixels in seen}
-        return max(sizes) if self.placed or count >= repeat or len(sizes) == 1 else None
+        """Return the most pixels that one of ``count`` elements in a row sees."""
+        repeat = lcm(*(branch.repeat for branch in self.branches))  # after so many they see the same, further on
+        seen = [pixels for i in range(min(repeat, count)) if (pixels := self.seen(i))]
+        return max((round(high - low) + 1 for low, high in seen), default=0)
 
     def widened(self, elements, before=0):
         """Return the axis after a window of so many more elements, the first of them ``before`` the first there was."""
@@ -139,8 +137,8 @@ def hull(field):
     """Return (height, width) of what all elements together see; None where it is not known."""
     if field.hull or not field.axes:
         return field.hull
-    size = mixed(field, range(len(field.dims))).size
-    return None if None in size else size
+    together = mixed(field, range(len(field.dims)))
+    return together.size if together.axes else None
 
 
 def with_dims(field, dims):
@@ -149,11 +147,10 @@ def with_dims(field, dims):
     for i in (0, 1) if field.axes else ():
         runs = [run for runs in field.dims for run in runs if run.axis == i]
         if len(runs) == 1:
-            axis, stride = field.axes[i], runs[0].stride
-            branches = tuple(branch.strided(stride, axis.placed) for branch in axis.branches)
+            branches = tuple(branch.strided(runs[0].stride) for branch in field.axes[i].branches)
             if None in branches:
                 return UNKNOWN
-            field = field.with_axis(i, axis._replace(branches=branches, jump=pitch_of(branches[0])))
+            field = field.with_axis(i, field.axes[i]._replace(branches=branches, jump=pitch_of(branches[0])))
             dims = (tuple(run._replace(stride=1) if run.axis == i else run for run in runs) for runs in field.dims)
             field = field._replace(dims=tuple(dims))
     return field
@@ -168,6 +165,8 @@ def mixed(field, dims):
     """Return the field after all that lay side by side along ``dims`` has come together; these hold nothing then."""
     dims = {dim % len(field.dims) for dim in dims}
     runs = [run for dim in dims for run in field.dims[dim]]
+    if not all(run.count for run in runs):  # of nothing
+        return UNKNOWN
     if any(run.axis == EVERYTHING for run in runs):
         if not field.hull:
             return UNKNOWN
@@ -247,8 +246,6 @@ def enlarged(field, dim, times, count, taps=1, extra=1, before=0):
 
 def anywhere(field):
     """Return the field with what an element sees of the same size, but not known where."""
-    if None in field.size:
-        return UNKNOWN
     sized = zip(field.axes, field.size, strict=True)
     return field._replace(axes=tuple(Axis((Branch(n, pitch_of(a.branches[0])),), a.jump, False) for a, n in sized))
 

@@ -1,6 +1,6 @@
 """What is seen where tensors meet: added, concatenated, written into each other. For notebook 04."""
 
-from math import inf, nan
+from math import nan
 
 from helpers.cost import views
 from helpers.cost.fields import (
@@ -12,6 +12,7 @@ from helpers.cost.fields import (
     Field,
     Run,
     anywhere,
+    even,
     holds_pixels,
     hull,
     pitch_of,
@@ -71,9 +72,7 @@ def _largest(axes, count):
     grid = _united(grids) if grids else _alone(alone) if alone else axes[0][0]
     if not grid or not grids or not alone:
         return grid
-    pitch, size, sizes = pitch_of(grid.branches[0]), grid.size(count), [axis.size(1) for axis in alone]
-    if None in (size, *sizes):
-        return None
+    pitch = pitch_of(grid.branches[0])
     first, last = (sum(grid.seen(i) or (nan,)) / 2 for i in (0, count - 1))
     for axis in alone:
         low, high = axis.seen(0)
@@ -81,7 +80,9 @@ def _largest(axes, count):
             low, high = first, first + high - low
         if not low - pitch <= first <= last <= high + pitch:
             return None
-    more = max(0, max(sizes) - size)  # from there a window goes on in the steps of the grid
+    more = max(
+        0, max(axis.size(1) for axis in alone) - grid.size(count)
+    )  # from there a window goes on in the steps of the grid
     return grid._replace(branches=tuple(b._replace(base=b.base + more, low=b.low - more / 2) for b in grid.branches))
 
 
@@ -102,7 +103,7 @@ def _united(grids):
 def _alone(axes):
     """Of those that have no neighbours an element sees all there is; the largest where it is not known where."""
     if len(axes) == 1 or not all(axis.placed for axis in axes):
-        return max(axes, key=lambda axis: (axis.size(1) or inf, axis.jump))
+        return max(axes, key=lambda axis: (axis.size(1), axis.jump))
     return Axis((_together(axes),), max(axis.jump for axis in axes))
 
 
@@ -146,7 +147,7 @@ def by_strides(tensor, other, field):
     """Return what ``tensor`` sees of a view ``other`` of the same memory, which has this field, by the same strides."""
     dims = [(Run(None, n),) for n in tensor.shape]
     offset = other.storage_offset() - tensor.storage_offset()
-    told = tensor.is_contiguous() and offset >= 0  # the offset tells where the view begins in the tensor
+    told = offset == 0 or offset > 0 and tensor.is_contiguous()  # whether it tells where in the tensor the view begins
     for dim, runs in enumerate(field.dims):
         at = [i for i, n in enumerate(tensor.shape) if n > 1 and tensor.stride(i) == other.stride(dim)]
         if not holds_pixels(runs) or other.shape[dim] == 1:
@@ -155,6 +156,8 @@ def by_strides(tensor, other, field):
             return UNKNOWN
         (axis, _, apart), size = runs[0], tensor.shape[at[0]]
         if axis in (0, 1) and field.axes:
+            if not told and not even(field, axis):
+                return UNKNOWN
             moved = field.axes[axis].widened(0, offset // tensor.stride(at[0]) % size * apart)
             beside = 2 * other.shape[dim] <= size  # others may lie beside it, and see something else
             field = field.with_axis(axis, moved._replace(placed=moved.placed and told and not beside))
