@@ -176,6 +176,18 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
         "tests/test_cost_formula.py",
     ),
     (
+        "an enlarged map that begins elsewhere",
+        "helpers/cost/fields.py",
+        text("first=b.first * times - before", "first=b.first * times"),
+        "tests/test_cost_fields.py -k many_steps",
+    ),
+    (
+        "halves that are exchanged in place and not missed",
+        "helpers/cost/joins.py",
+        text("and told and not beside", "and told"),
+        "tests/test_cost_fields.py -k not_certain",
+    ),
+    (
         "a loss that is a mean of batch means",
         "helpers/training/epoch.py",
         text("loss.detach() * len(labels)", "loss.detach() * 20"),

@@ -10,7 +10,7 @@ from torch import nn
 
 from helpers.bench.counters import Function
 from helpers.cost import network_cost
-from helpers.cost.fields import UNKNOWN, Run, checked, hull, mixed, of_image, reshaped, windowed
+from helpers.cost.fields import UNKNOWN, Branch, Run, checked, hull, mixed, of_image, reshaped, windowed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -229,6 +229,9 @@ UNSURE = {
     "against a part": lambda net, x: x - x.split(12, 2)[0].mean(2, keepdim=True),
     "against some": lambda net, x: x - x[:, :, :12].mean(2, keepdim=True),
     "up, a part": lambda net, x: up(net.conv4s4(x), 4).split(3, 2)[1].sum(2),
+    "up, cut": lambda net, x: up(net.conv4s4(x), 4).view(1, 2, 6, 4, 24).mean(3),
+    "unshuffled, up": lambda net, x: up(F.pixel_unshuffle(x, 2), 2),
+    "adaptive, up": lambda net, x: up(F.adaptive_avg_pool2d(x, 7), 2),
     "up by 3, every second": lambda net, x: up(net.conv4s4(x), 3)[:, :, ::2],
 }
 
@@ -286,6 +289,7 @@ def test_the_jump_of_a_shuffled_map(function, times):
         (lambda net, x: net.conv3(x)[:, :, :0].sum(2), None, None),  # of nothing
         (lambda net, x: net.conv3(x)[:, :, :0], (0, 3), 1),
         (lambda net, x: F.adaptive_avg_pool2d(x, 5), 6, 4.5),
+        (lambda net, x: x.view(1, 2, 6, 4, 24).mean((2, 3)), (24, 1), (24, 1)),
         (lambda net, x: net.conv5(x).view(1, 2, 24, 6, 4).mean(3), (5, 25), 1),  # six columns, four apart
     ],
 )
@@ -336,7 +340,17 @@ def test_runs_are_cut_and_joined():
     assert cut.dims[1:3] == ((Run(0, 2, 4),), (Run(0, 4, 1),))
     assert reshaped(cut, (1, 3, 64)).dims[2] == (Run(0, 8), Run(1, 8))
     assert reshaped(field, (1, 3, 3, 64)) == UNKNOWN
+    assert reshaped(of_image((1, 4, 8, 8)), (1, 2, 2, 8, 8)).dims[1] == (Run(None, 2),)
     assert mixed(field, [2, 3]).size == hull(field) == (8, 8)
     assert windowed(field, 3, 3, 2, 1, 4).jump == (1, 2)
     assert hull(UNKNOWN) is None
     assert checked(field, (1, 3, 8, 8)) == field and checked(field, (1, 3, 8, 4)) == UNKNOWN
+
+
+def test_what_an_element_of_an_enlarged_map_sees():
+    """Elements of 5 pixels, 4 apart, each for four; a window of three meets one or two of them."""
+    branch = Branch(5, 4, repeat=4, taps=3, first=1)
+    assert [branch.seen(i) for i in range(4)] == [(0, 4), (0, 8), (0, 8), (4, 8)]
+    assert Branch(1, 2, repeat=2, taps=0, first=1).seen(1) is None  # between the taps of a wide stride
+    assert branch.strided(2) == Branch(5, 4, repeat=2, taps=2) and branch.strided(3) is None
+    assert branch.strided(8) == Branch(5, 8)

@@ -172,11 +172,10 @@ def mixed(field, dims):
             return UNKNOWN
         axes = tuple(Axis((Branch(n, n),), n, False) for n in field.hull)
         return Field(axes, tuple(() if holds_pixels(runs) else runs for runs in field.dims))
-    for run in runs if field.axes else ():
-        if run.axis is not None:
-            axis = field.axes[run.axis].widened((run.count - 1) * run.stride)
-            pitch = pitch_of(axis.branches[0])
-            field = field.with_axis(run.axis, axis._replace(jump=run.count * run.stride * pitch))
+    for i in {run.axis for run in runs} - {None} if field.axes else ():
+        more = sum((run.count - 1) * run.stride for run in runs if run.axis == i)
+        axis = field.axes[i].widened(more)
+        field = field.with_axis(i, axis._replace(jump=(1 + more) * pitch_of(axis.branches[0])))
     return with_dims(field, [() if dim in dims else runs for dim, runs in enumerate(field.dims)])
 
 
@@ -260,7 +259,7 @@ def reshaped(field, shape):
                 return UNKNOWN
             axis, count, stride = runs.pop(0)
             if count > wanted:  # cut: the outer part here, the inner part in the next dimension
-                if count % wanted or axis == EVERYTHING or axis is not None and not even(field, axis):
+                if axis == EVERYTHING or axis is not None and not even(field, axis):
                     return UNKNOWN
                 runs.insert(0, Run(axis, count // wanted, stride))
                 count, stride = wanted, stride * (count // wanted)
