@@ -97,6 +97,12 @@ def halves_exchanged(net, x):
     return out
 
 
+def corner_pasted(net, x):
+    out = torch.zeros_like(x)
+    out[:, :, :8, :8] = x[:, :, 16:, 16:]
+    return out.mean((2, 3)) + x[:, :, :4, :4].mean((2, 3))
+
+
 def row_copied(net, x):
     out = net.conv3(x).clone()
     out[:, :, 0] = x[:, :, 23]
@@ -199,12 +205,16 @@ KNOWN = {
     "two channels": lambda net, x: net.conv3(x).topk(1, 1).values,
     "a mean, enlarged": lambda net, x: net.conv3x4(torch.cat((x, up(x.mean((2, 3), True), 24, "bilinear")), 1)),
     "gaps, filled": lambda net, x: gapped(x) + x,
+    "parts of a split": lambda net, x: x.split(12, 2)[0] + x.split(12, 2)[1],
+    "means of parts": lambda net, x: x.split((8, 16), 2)[0].mean(2) + x.split((8, 16), 2)[1].mean(2),
+    "rows apart": lambda net, x: x.unbind(2)[2] + x.unbind(2)[20],
+    "parts, halved": lambda net, x: net.conv3(torch.cat(x.chunk(2, 1)[::-1], 1)) + x,
+    "up, a part": lambda net, x: up(net.conv4s4(x), 4).split(3, 2)[1].sum(2),
     "stacked and added": lambda net, x: torch.stack((x, net.conv3(x)), 1).sum(1),
     "copied over": lambda net, x: net.conv5(x).clone().copy_(net.conv3(x)),
 }  # fmt: skip
 UNSURE = {
     "against the first pixel": lambda net, x: x - x[:, :, :1, :1],
-    "parts of a split": lambda net, x: x.split(12, 2)[0] + x.split(12, 2)[1],
     "antialias": lambda net, x: up(net.conv3(x), 0.5, "bilinear", antialias=True),
     "unpool": lambda net, x: F.max_unpool2d(*F.max_pool2d(net.conv3(x), 2, return_indices=True), 2),
     "fold": lambda net, x: F.fold(F.unfold(net.conv3(x), 3), x.shape[2:], 3),
@@ -221,14 +231,15 @@ UNSURE = {
     "adaptive, conv": lambda net, x: net.conv3(F.adaptive_avg_pool2d(x, 7)),
     "mosaic": lambda net, x: net.conv3(torch.cat((x, x), 2)),
     "index": lambda net, x: x[:, :, torch.arange(24).flip(0)],
+    "rows interleaved": lambda net, x: net.conv3(x.view(1, 2, 6, 4, 24).transpose(2, 3).reshape(x.shape)),
     "circular": lambda net, x: F.pad(x, (1,) * 4, "circular"),
     "halves exchanged": halves_exchanged,
     "a row copied": row_copied,
+    "a corner pasted": corner_pasted,
     "stacked rows": lambda net, x: torch.stack((x[:, :, ::2], x[:, :, 1::2]), 3).view(x.shape),
     "windows beside their middle": windows_beside_their_middle,
     "against a part": lambda net, x: x - x.split(12, 2)[0].mean(2, keepdim=True),
     "against some": lambda net, x: x - x[:, :, :12].mean(2, keepdim=True),
-    "up, a part": lambda net, x: up(net.conv4s4(x), 4).split(3, 2)[1].sum(2),
     "up, cut": lambda net, x: up(net.conv4s4(x), 4).view(1, 2, 6, 4, 24).mean(3),
     "unshuffled, up": lambda net, x: up(F.pixel_unshuffle(x, 2), 2),
     "adaptive, up": lambda net, x: up(F.adaptive_avg_pool2d(x, 7), 2),
@@ -340,6 +351,7 @@ def test_runs_are_cut_and_joined():
     assert cut.dims[1:3] == ((Run(0, 2, 4),), (Run(0, 4, 1),))
     assert reshaped(cut, (1, 3, 64)).dims[2] == (Run(0, 8), Run(1, 8))
     assert reshaped(field, (1, 3, 3, 64)) == UNKNOWN
+    assert reshaped(of_image((1, 1, 4, 6)), (1, 6, 4)) == UNKNOWN
     assert reshaped(of_image((1, 4, 8, 8)), (1, 2, 2, 8, 8)).dims[1] == (Run(None, 2),)
     assert mixed(field, [2, 3]).size == hull(field) == (8, 8)
     assert windowed(field, 3, 3, 2, 1, 4).jump == (1, 2)

@@ -39,6 +39,7 @@ class Followed(torch.utils._python_dispatch.TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         given = {a.name: a.default_value for a in func._schema.arguments} | (kwargs or {})
         given |= {a.name: value for a, value in zip(func._schema.arguments, args, strict=False)}
+        given |= {"offset": result.storage_offset() - args[0].storage_offset()}
         self.field = RULES[func.overloadpacket.__name__](given, tuple(result.shape), self.field)
         return result
 

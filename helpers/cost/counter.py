@@ -169,8 +169,10 @@ class _Counter(TorchDispatchMode):
             if not seen:
                 self.origins[id(tensor)] = (tensor, origin)
                 continue
-            if tensor.shape != outputs[0].shape:  # as of the parts of a split
-                _, _, field = price(func, given, tensor, seen) if not kind else (kind, 0, UNKNOWN)
+            if tensor is not outputs[0] and not kind:  # as of the parts of a split
+                _, _, field = price(func, given, tensor, seen)
+            elif tensor.shape != outputs[0].shape:
+                field = UNKNOWN
             self.note(tensor, field, id(tensor) in inputs)
         return result
 

@@ -62,7 +62,7 @@ class Axis(NamedTuple):
 
     branches: tuple
     jump: int | float  #: the pixels from one element to the next, or of all where none lie side by side any longer
-    placed: bool = True  #: whether it is known where in the image they lie
+    placed: bool | None = True  #: whether it is known where in the image they lie; None for a part of what there is
 
     def seen(self, i):
         """Return the first and the last pixel that element ``i`` sees; None where it sees none."""

@@ -67,6 +67,8 @@ def _largest(axes, count):
 
     What stands alone must see the whole grid, as a mean does.
     """
+    if len(axes) > 1 and any(axis.placed is None for axis, _ in axes):
+        return None
     grids = [axis for axis, side_by_side in axes if side_by_side]
     alone = [axis for axis, side_by_side in axes if not side_by_side and axis.size(1) != 0]
     grid = _united(grids) if grids else _alone(alone) if alone else axes[0][0]
@@ -159,7 +161,8 @@ def by_strides(tensor, other, field):
             if not told and not even(field, axis):
                 return UNKNOWN
             moved = field.axes[axis].widened(0, offset // tensor.stride(at[0]) % size * apart)
-            beside = 2 * other.shape[dim] <= size  # others may lie beside it, and see something else
-            field = field.with_axis(axis, moved._replace(placed=moved.placed and told and not beside))
+            if not told or 2 * other.shape[dim] <= size:  # another may lie beside it, and see something else
+                moved = moved._replace(placed=None)
+            field = field.with_axis(axis, moved)
         dims[at[0]] = runs if size == other.shape[dim] else (Run(axis, size, apart),)
     return field._replace(dims=tuple(dims)) if field.dims else UNKNOWN

@@ -27,6 +27,9 @@ def moving(rule):
 
     def priced(given, output, fields):
         field = fields.get(id(given["self"]), UNKNOWN)
+        given = given | {
+            "offset": output.storage_offset() - given["self"].storage_offset()
+        }  # of a view: where it begins
         return None, 0, rule(given, tuple(output.shape), field) if field.dims else UNKNOWN
 
     return priced
@@ -82,28 +85,19 @@ def select(given, shape, field):
     if holds_pixels(runs) and len(runs) > 1:
         return UNKNOWN
     if holds_pixels(runs) and field.axes:
-        field = windowed(field, dim, 1, 1, 1, 1, -(given["index"] % runs[0].count) if "index" in given else 0)
-        if "index" not in given:  # one of the parts of unbind
-            field = _part(field, runs[0].axis)
+        field = windowed(field, dim, 1, 1, 1, 1, -first(given, dim))
     return with_dims(field, dims) if field.dims else UNKNOWN
 
 
 def slices(given, shape, field):
     """A crop has fewer elements side by side, a step makes their jump larger."""
     dim, step = given.get("dim", 0), given.get("step", 1)
-    runs = field.dims[dim]
-    first, _, _ = slice(given.get("start"), given.get("end")).indices(length(runs))
-    field = windowed(field, dim, 1, step, 1, shape[dim], -first)
-    if "start" in given or not holds_pixels(runs) or not field.axes or length(runs) == shape[dim]:
-        return field
-    return _part(field, runs[0].axis)  # one of the parts of a split
+    return windowed(field, dim, 1, step, 1, shape[dim], -first(given, dim))
 
 
-def _part(field, axis):
-    """Return the field of one of the parts along an axis: which of them is not told."""
-    if not field.axes or any(branch.repeat > 1 for branch in field.axes[axis].branches):
-        return UNKNOWN
-    return field.with_axis(axis, field.axes[axis]._replace(placed=False))
+def first(given, dim):
+    """Return which of the elements along ``dim`` is the first in a view."""
+    return given["offset"] // max(given["self"].stride(dim), 1)
 
 
 def restrided(given, shape, field):
