@@ -229,7 +229,7 @@ def unevenly(field, dim, step):
         return UNKNOWN if holds_pixels(runs) or not field.dims else field
     i = runs[0].axis
     branches = tuple(branch._replace(step=float(branch.step * step)) for branch in field.axes[i].branches)
-    return field.with_axis(i, Axis(branches, branches[0].step, False))
+    return field.with_axis(i, Axis(branches, branches[0].step))
 
 
 RULES = {
