@@ -78,24 +78,21 @@ def _largest(axes, count):
     first, last = (sum(grid.seen(i) or (nan,)) / 2 for i in (0, count - 1))
     for axis in alone:
         low, high = axis.seen(0)
-        if not (grid.placed and axis.placed):  # it may lie where it serves best
+        if not axis.placed:  # it may lie where it serves best
             low, high = first, first + high - low
         if not low - pitch <= first <= last <= high + pitch:
             return None
-    more = max(
-        0, max(axis.size(1) for axis in alone) - grid.size(count)
-    )  # from there a window goes on in the steps of the grid
+    # From the largest a window goes on in the steps of the grid.
+    more = max(0, max(axis.size(1) for axis in alone) - grid.size(count))
     return grid._replace(branches=tuple(b._replace(base=b.base + more, low=b.low - more / 2) for b in grid.branches))
 
 
 def _united(grids):
     """Of grids of the same jump an element sees all from the first to the last pixel that it sees in one of them."""
     branches = tuple(dict.fromkeys(branch for axis in grids for branch in axis.branches))
-    if len(grids) == 1 or len(branches) == 1 and all(axis.placed for axis in grids):
+    if len(grids) == 1 or len(branches) == 1:
         return grids[0]
-    if not all(axis.placed for axis in grids) or any(isinstance(branch.step, float) for branch in branches):
-        return None
-    if len({pitch_of(branch) for branch in branches}) > 1:
+    if len({pitch_of(branch) for branch in branches}) > 1 or any(isinstance(branch.step, float) for branch in branches):
         return None
     if all(branch.repeat == 1 for branch in branches):
         branches = (_together(grids),)

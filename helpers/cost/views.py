@@ -82,8 +82,6 @@ def select(given, shape, field):
     runs = dims.pop(dim)
     if any(run.axis == EVERYTHING for run in runs):
         return with_dims(mixed(field, [dim]), dims) if field.size == field.hull else UNKNOWN
-    if holds_pixels(runs) and len(runs) > 1:
-        return UNKNOWN
     if holds_pixels(runs) and field.axes:
         field = windowed(field, dim, 1, 1, 1, 1, -first(given, dim))
     return with_dims(field, dims) if field.dims else UNKNOWN
