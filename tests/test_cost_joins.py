@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.cost.fields import BLIND, UNKNOWN, Run, enlarged, of_image, windowed
+from helpers.cost.fields import BLIND, UNKNOWN, Run, enlarged, mixed, of_image, windowed
 from helpers.cost.joins import by_strides, joined
 
 N, C, H, W = SHAPE = (1, 8, 6, 4)
@@ -31,8 +31,17 @@ def test_where_a_written_part_lies():
     assert seen.axes[0].seen(2) == rows.seen(0) and seen.axes[0].placed
     assert not by_strides(whole, whole[:, :, 3:], of_image((1, 1, 3, W))).axes[0].placed  # another may lie beside it
     assert not by_strides(whole[:, :, 2:], whole, of_image((1, 1, H, W))).axes[0].placed  # it begins before
+    narrow = torch.zeros(1, 1, H, W)[:, :, :, 1:]  # not in one piece: the offset does not tell
+    assert not by_strides(narrow, narrow[:, :, 1:], of_image((1, 1, 5, 3))).axes[0].placed
     finer = enlarged(of_image((1, 1, 3, W)), 2, 2, H)
     assert by_strides(whole[:, :, 2:], whole, finer) == UNKNOWN
+
+
+def test_what_sees_the_whole_counts_with_its_size_around_the_element():
+    field, mean = of_image(SHAPE), mixed(of_image(SHAPE), [2, 3])
+    mean = mean._replace(dims=tuple((Run(None, n),) for n in (1, 8, 1, 1)))
+    axis = joined([field, mean], [SHAPE, (1, 8, 1, 1)], SHAPE).axes[0]
+    assert (axis.seen(0), axis.size(H)) == ((-2.5, 2.5), H)
 
 
 def test_what_sees_nothing_adds_nothing():

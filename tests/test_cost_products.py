@@ -43,6 +43,7 @@ def test_pairs_of_features():
         (lambda net, x: torch.dot(x[0, 0, 0], x[0, 1, 0]), 8),
         (lambda net, x: torch.chain_matmul(x[0, 0], torch.ones(8, 2)), 6 * 8 * 2),
         (lambda net, x: torch.tensordot(x, torch.ones(6, 8, 3), dims=2), 2 * 48 * 3),
+        (lambda net, x: F.scaled_dot_product_attention(x, x, x[..., :3]), 2 * 6 * 6 * (8 + 3)),
         (lambda net, x: torch.inner(x[0, 0], torch.ones(5, 8)), 6 * 8 * 5),
         (lambda net, x: torch.kron(x[0, 0], torch.ones(1, 1)), 0),  # each by each: no sum, as any product of elements
     ],
