@@ -4,8 +4,8 @@ import pytest
 import torch
 from short_runs import one_epoch
 
-from helpers.networks import NETWORKS, build, load_pretrained
-from helpers.records import RUNS
+from helpers.networks import NETWORKS, build, load_pretrained, registry
+from helpers.records import RUNS, read_record
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -30,3 +30,16 @@ def test_weights_that_are_not_the_records_are_refused(tmp_path):
     weights.unlink()
     with pytest.raises(ValueError, match="'run' kept no weights"):
         load_pretrained("run", tmp_path)
+
+
+def test_better_is_the_best_reference_run_of_the_size_unless_an_own_run_has_that_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "OWN_RUNS", tmp_path)
+    records = [read_record(path.parent.name, RUNS) for path in RUNS.glob("*/record.json")]
+    small = [record for record in records if record["parameters"] <= 187_418]
+    best = max(small, key=lambda record: record["test"]["correct"])
+    assert registry.BEST == best["name"]
+    ours, by_name = load_pretrained("better").state_dict(), load_pretrained(best["name"]).state_dict()
+    assert all(torch.equal(ours[key], by_name[key]) for key in by_name)
+    (tmp_path / "better").mkdir()
+    with pytest.raises(FileNotFoundError, match="no run 'better'"):  # its own folder is asked, where nothing is yet
+        load_pretrained("better")

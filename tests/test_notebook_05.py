@@ -552,6 +552,15 @@ def test_the_verdict_is_computed(folder, monkeypatch, capsys, correct, verdict):
 # The story is that of the reference run -----------------------------------------------------------------------------
 
 
+def test_the_reference_run_has_the_recipe_of_the_notebook(folder, monkeypatch):
+    """As the text says beside it."""
+    monkeypatch.setenv("CIFAR10_DIR", str(folder / "images" / "cifar10_sample"))
+    space = {}
+    execute(space, SET_UP)
+    execute_before(space, RUN)
+    assert read_record("no_augmentation")["recipe"] == space["RECIPE"]
+
+
 @pytest.mark.parametrize(
     "own", [None, own_record(correct=100, images=1000, epochs=1), "{"], ids=["none", "bad", "damaged"]
 )

@@ -6,13 +6,15 @@ import torch
 
 from helpers.networks.better import FINE, STEPS, better_net, mixed_net, residual_net, teacher_net
 from helpers.networks.lesson import KIND_WIDTHS, KINDS, kind_net, less_weighted_net, session_net, tutorial_net
-from helpers.records import find_run, read_record, sha256
+from helpers.records import OWN_RUNS, find_run, read_record, sha256
 
 NETWORKS = {network.__name__: network for network in (session_net, less_weighted_net, tutorial_net)}
 NETWORKS |= {network.__name__: network for network in (better_net, mixed_net, teacher_net)}
 NETWORKS |= {f"better_{step}": partial(residual_net, **options) for step, options in STEPS.items()}
 NETWORKS["better_fine"] = partial(residual_net, **FINE)
 NETWORKS |= {f"{kind}_{width}": partial(kind_net, kind, width) for kind in KINDS for width in KIND_WIDTHS[kind]}
+
+BEST = "better_42_taught"  # the best reference run of at most 187,418 parameters; load_pretrained calls it "better"
 
 
 def build(name):
@@ -25,10 +27,13 @@ def build(name):
 def load_pretrained(name, runs=None):
     """Return the trained network of the finished run ``name``, in evaluation mode, on the CPU.
 
-    Looks in the folder ``runs``, or else among the reference runs (``notebooks/runs``) and the reader's own (``runs``).
+    Looks in the folder ``runs``, or else among the reference runs (``notebooks/runs``) and the reader's own (``runs``);
+    "better" is the best reference run, ``BEST``, unless a run has that name.
     Raises ``FileNotFoundError`` that lists the runs there are when ``name`` is none of them, and ``ValueError`` for
     weights that are missing, damaged or of another run.
     """
+    if name == "better" and runs is None and not (OWN_RUNS / name).exists():
+        name = BEST
     record, weights = read_record(name, runs), find_run(name, runs) / "weights.pt"
     network = build(record["network"])
     if not weights.is_file():

@@ -75,10 +75,10 @@ def reliability_diagrams(networks):
                 **look,
             )
         above.plot([0, 1], [0, 100], "--", color="black", label="honest (calibrated)")
-        above.plot(confidence, 100 * confidence, "o", color=RED, label="confidence")
+        above.plot(confidence, 100 * confidence, "o", color="black", label="confidence")
         above.set_title(title)
         below.bar(places, 100 * count / count.sum(), width, color=GREY)
-        below.set(xlabel="confidence", xlim=(0, 1), xticks=[0.2, 0.4, 0.6, 0.8])
+        below.set(xlabel="confidence", xlim=(0, 1), xticks=[0.2, 0.4, 0.6, 0.8, 1])
         above.set_axisbelow(True)
         below.set_axisbelow(True)
     axes[0, 0].set_ylabel("right (%)")

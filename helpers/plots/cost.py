@@ -7,13 +7,15 @@ from helpers.plots.style import BLUE, GREEN, GREY, ORANGE, PAPER, RED, SKY, figu
 
 
 @styled()
-def bars(values, label, format="{:,.1f}", size=None, marked=None):
+def bars(values, label, format="{:,.1f}", size=None, marked=None, quoted=()):
     """Draw ``{name: value}`` as horizontal bars with the value beside each; ``label`` says what and in which unit.
 
-    ``size`` is in inches: by default as high as the bars need. ``marked`` is ``(value, its name)``, a line across them.
+    ``size`` is in inches: by default as high as the bars need. ``marked`` is ``(value, its name)``, a line across them;
+    the bars named in ``quoted`` are grey: somebody else's figures.
     """
     drawn, axis = figure(size=size or (9, 0.9 + 0.5 * len(values)))
-    shown = axis.barh(range(len(values)), list(values.values()), color=BLUE)
+    colours = [GREY if name in quoted else BLUE for name in values]
+    shown = axis.barh(range(len(values)), list(values.values()), color=colours)
     axis.bar_label(shown, [format.format(value) for value in values.values()], padding=4)
     largest = max(values.values())
     if marked:
@@ -119,7 +121,7 @@ def roofline(device, others):
         for kind, (x, y) in other["layers"].items():
             colour, mark = kind_look(kind)
             axis.plot(x, y, mark, markersize=8, markerfacecolor="white", markeredgecolor=colour)
-    axis.plot(along, np.minimum(device["bandwidth"] * along, device["peak"]), color="black", linewidth=3)
+    axis.plot(along, np.minimum(device["bandwidth"] * along, device["peak"]), color="0.35", linewidth=3)
     drawn_at = [x for x, _ in device["layers"].values()]
     for i, (kind, (x, y)) in enumerate(device["layers"].items()):
         colour, mark = kind_look(kind)
@@ -147,7 +149,7 @@ def accuracy_against_cost(accuracy, costs, steps):
 
     ``accuracy`` is ``{network: [percent, …]}``, ``costs`` ``{network: Cost}``, ``steps`` ``{network: milliseconds}``.
     """
-    drawn, axes = figure(1, 3, size=(14, 5.6), sharey=True)
+    drawn, axes = figure(1, 3, size=(12, 5.4), sharey=True)
     prices = (
         ("parameters (thousands)", {name: cost.params / 1e3 for name, cost in costs.items()}),
         ("MACs per image (millions)", {name: cost.macs / 1e6 for name, cost in costs.items()}),
@@ -157,12 +159,13 @@ def accuracy_against_cost(accuracy, costs, steps):
         most = max(price.values())
         for name, values in accuracy.items():
             colour, mark = kind_look(name)
-            style = {"color": colour, "marker": mark, "markersize": 8, "capsize": 7, "linestyle": "none"}
+            style = {"color": colour, "marker": mark, "markersize": 10, "capsize": 7, "linestyle": "none"}
             axis.errorbar(price[name], np.mean(values), np.std(values, ddof=1), **style)
             if axis is axes[0]:  # the heights are the same in all
                 side, away = ("right", -10) if price[name] > most / 2 else ("left", 10)
                 place = {"textcoords": "offset points", "ha": side, "va": "center", "bbox": PAPER}
                 axis.annotate(name, (price[name], np.mean(values)), (away, 0), **place)
         axis.set(xlabel=label, xlim=(0, 1.1 * most))
-    axes[0].set_ylabel(f"test accuracy (%), axis from {axes[0].get_ylim()[0]:.0f}")
+    start = int(axes[0].get_ylim()[0])
+    axes[0].set(ylim=(start, None), ylabel=f"test accuracy (%), axis from {start}")
     return drawn

@@ -7,8 +7,17 @@ from helpers.plots.style import BLUE, GREEN, RED, bare, figure, styled
 
 
 @styled()
-def image_rows(images, row_names, column_names=None):
-    """Draw a grid of images, ``(rows, columns, 32, 32, 3) uint8``, with a name at each row and over each column."""
+def image_rows(images, row_names, column_names=None, halves=None):
+    """Draw a grid of images, ``(rows, columns, 32, 32, 3) uint8``, with a name at each row and over each column.
+
+    ``halves``, two names, parts the columns into a left and a right half instead, with a name over each.
+    """
+    if halves:
+        left, right = np.split(images, 2, axis=1)
+        images = np.concatenate([left, np.full_like(left[:, :1], 255), right], axis=1)
+        count = left.shape[1]
+        column_names = [""] * images.shape[1]
+        column_names[count // 2], column_names[count + 1 + count // 2] = halves
     rows, columns, side = images.shape[:3]
     gap = 3
     step = side + gap

@@ -16,6 +16,10 @@ def descents(paths, steepness):
         axis.plot(0, 0, "k+", markersize=14, markeredgewidth=2)
         axis.set(title=label, xlim=(-10, 4), ylim=(-4, 4))
         axis.grid(False)
+    for axis in axes[-1]:
+        axis.set_xlabel("along the valley")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("across it")
     return drawn
 
 
@@ -28,6 +32,6 @@ def losses(runs, smooth=10):
     ):
         means = np.asarray(values)[: len(values) // smooth * smooth].reshape(-1, smooth).mean(axis=1)
         axis.plot(smooth * (np.arange(len(means)) + 1), means, style, color=colour, label=label)
-    axis.set(xlabel="step", ylabel="training loss", ylim=(0, 3))
+    axis.set(xlabel="step", ylabel=f"training loss (mean of {smooth} steps)")
     drawn.legend(loc="outside upper center", ncols=2)
     return drawn

@@ -50,7 +50,7 @@ def _millions(value):
 
 
 def _by_block(axis, heights, blocks, labels, format="{:,}".format, inside=False):
-    """Draw one bar for each layer, coloured by its block (1 to 4), with its value above it or ``inside``."""
+    """Draw one bar for each layer, coloured by its block (1 to 4), its value above it or, if tall, ``inside``."""
     layers = range(1, len(heights) + 1)
     axis.bar(layers, heights, color=[BLOCK_COLOURS[block - 1] for block in blocks])
     axis.set_xticks(layers)
@@ -58,10 +58,13 @@ def _by_block(axis, heights, blocks, labels, format="{:,}".format, inside=False)
     axis.set_ylim(0, 1.18 * max(heights))
     axis.grid(axis="x", visible=False)
     axis.set_axisbelow(True)
-    place = {"textcoords": "offset points", "ha": "center", "va": "top" if inside else "bottom"}
-    look = {"color": "white", "weight": "bold"} if inside else {"bbox": {**PAPER, "pad": 0.5}}
-    for layer, height in zip(layers, heights, strict=True):
-        axis.annotate(format(height), (layer, height), (0, -4 if inside else 3), **place, **look)
+    place = {"textcoords": "offset points", "ha": "center"}
+    for layer, height, block in zip(layers, heights, blocks, strict=True):
+        if inside and height > max(heights) / 8:
+            readable = "white" if BLOCK_COLOURS[block - 1] == BLUE else "black"
+            axis.annotate(format(height), (layer, height), (0, -4), va="top", color=readable, weight="bold", **place)
+        else:
+            axis.annotate(format(height), (layer, height), (0, 3), va="bottom", bbox={**PAPER, "pad": 0.5}, **place)
 
 
 def _block_legend(axis, blocks, **options):
