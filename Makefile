@@ -78,6 +78,7 @@ $(STAMP): requirements.txt constraints.txt
 	@touch "$(STAMP)"
 
 $(COLAB)/.installed: tests/colab/requirements.txt
+	@"$(PYTHON313)" -c '' 2>/dev/null || { echo 'Colab has Python 3.13. Name one: make colab-check PYTHON313=/path/to/python3.13'; exit 1; }
 	"$(PYTHON313)" -m venv "$(COLAB)"
 	"$(COLAB)/bin/python" -m pip install --disable-pip-version-check -r tests/colab/requirements.txt
 	@touch "$(COLAB)/.installed"
