@@ -103,6 +103,8 @@ def test_kind_nets_differ_in_the_four_inner_layers_alone():
         assert (first.groups, first.dilation, first.stride) == (1, (1, 1), (2, 2))
         assert [(layer.dilation, layer.groups) for layer in layers] == [((dilation, dilation), groups)] * 4
         assert [layer.stride[0] for layer in layers] == [1, 1, 2, 1]
+    apart = [layer for layer in kind_net("dilated_apart", 32).modules() if isinstance(layer, nn.Conv2d)]
+    assert [(layer.dilation[0], layer.stride[0]) for layer in apart] == [(1, 2), (2, 1), (2, 1), (1, 2), (2, 1)]
     layers = [layer for layer in kind_net("separable", 32).modules() if isinstance(layer, nn.Conv2d)][1:]
     assert [(layer.kernel_size[0], layer.groups) for layer in layers] == [(3, 32), (1, 1)] * 3 + [(3, 64), (1, 1)]
 
@@ -113,7 +115,7 @@ def test_kind_nets_have_nearly_equal_parameters_at_their_second_width():
     for kind, step in (("grouped", 4), ("separable", 1)):
         nearest = min(range(step, 129, step), key=lambda w: abs(count_parameters(kind_net(kind, w)) - standard))
         assert KIND_WIDTHS[kind] == (32, nearest)
-    assert count_parameters(kind_net("dilated", 32)) == standard
+    assert count_parameters(kind_net("dilated", 32)) == count_parameters(kind_net("dilated_apart", 32)) == standard
 
 
 def test_unknown_kind_is_refused():

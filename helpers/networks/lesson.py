@@ -77,19 +77,19 @@ def tutorial_net():
     )
 
 
-KINDS = ("standard", "dilated", "grouped", "separable")
+KINDS = ("standard", "dilated", "dilated_apart", "grouped", "separable")
 
 # Equal widths: 32 channels. Equal parameters: as many channels as bring a kind nearest to the standard network's count.
-KIND_WIDTHS = {"standard": (32,), "dilated": (32,), "grouped": (32, 64), "separable": (32, 90)}
+KIND_WIDTHS = {"standard": (32,), "dilated": (32,), "dilated_apart": (32,), "grouped": (32, 64), "separable": (32, 90)}
 
 
 def kind_net(kind, width):
     """Return the small network of notebook 03's experiment, its four inner 3×3 layers of one ``kind`` of convolution.
 
-    ``kind`` is one of ``KINDS``: "standard"; "dilated" by 2; "grouped" in 4 groups; "separable", a depthwise
-    convolution and a pointwise one. The first convolution (3 → ``width`` channels, stride 2) and the classifier are the
-    same for all, as are the sizes of the maps: 16×16, then 8×8 with twice as many channels. "grouped" needs a
-    ``width`` that 4 divides.
+    ``kind`` is one of ``KINDS``: "standard"; "dilated" by 2; "dilated_apart", the same, but not in the layer with a
+    stride; "grouped" in 4 groups; "separable", a depthwise convolution and a pointwise one. The first convolution
+    (3 → ``width`` channels, stride 2) and the classifier are the same for all, as are the sizes of the maps: 16×16,
+    then 8×8 with twice as many channels. "grouped" needs a ``width`` that 4 divides.
     """
     if kind not in KINDS:
         raise ValueError(f"there is no kind {kind!r}: choose one of {', '.join(KINDS)}")
@@ -98,7 +98,8 @@ def kind_net(kind, width):
         if kind == "separable":
             depthwise = conv_bn_relu(in_channels, in_channels, stride=stride, padding=1, groups=in_channels)
             return [*depthwise, *conv_bn_relu(in_channels, out_channels, kernel_size=1)]
-        dilation, groups = 2 if kind == "dilated" else 1, 4 if kind == "grouped" else 1
+        dilated = kind == "dilated" or (kind == "dilated_apart" and stride == 1)
+        dilation, groups = 2 if dilated else 1, 4 if kind == "grouped" else 1
         options = {"stride": stride, "padding": dilation, "dilation": dilation, "groups": groups}
         return conv_bn_relu(in_channels, out_channels, **options)
 

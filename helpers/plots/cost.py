@@ -16,7 +16,7 @@ def bars(values, label, format="{:,.1f}", size=None, marked=None, quoted=()):
     drawn, axis = figure(size=size or (9, 0.9 + 0.5 * len(values)))
     colours = [GREY if name in quoted else BLUE for name in values]
     shown = axis.barh(range(len(values)), list(values.values()), color=colours)
-    axis.bar_label(shown, [format.format(value) for value in values.values()], padding=4)
+    axis.bar_label(shown, [format.format(value) for value in values.values()], padding=4, bbox=PAPER)
     largest = max(values.values())
     if marked:
         largest = max(largest, marked[0])
