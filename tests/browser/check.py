@@ -41,6 +41,10 @@ def browser():
         opened.close()
 
 
+UNDISTORTED = """[...document.images].every(({width, height, naturalWidth, naturalHeight}) =>
+    Math.abs(width / height / (naturalWidth / naturalHeight) - 1) < 0.03)"""
+
+
 @contextlib.contextmanager
 def opened(browser, width=1280, mode="light"):
     """A page that may ask for nothing but files; what it asks and what goes wrong is kept."""
@@ -56,13 +60,14 @@ def opened(browser, width=1280, mode="light"):
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
 def test_every_page_fits_and_shows_its_pictures(browser, width, mode):
-    """No page is wider than the screen, none asks for anything but files; one screenshot each, to be looked at."""
+    """No page is wider than the screen, stretches a picture, or asks for anything but files; one screenshot each."""
     with opened(browser, width, mode) as page:
         for name in PAGES:
             page.goto((SITE / name).as_uri())
             wide, screen = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
             assert wide <= screen, f"{name} is {wide} pixels wide on a screen of {screen}"
             assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)"), name
+            assert page.evaluate(UNDISTORTED), f"{name} stretches a picture"
             assert page.evaluate("document.documentElement.dataset.theme") == mode
             page.screenshot(path=SCREENSHOTS / f"{width}-{mode}-{name}.png")
         assert page.errors == [] and not [url for url in page.asked if not url.startswith(("file:", "data:"))]
