@@ -27,9 +27,8 @@ def moving(rule):
 
     def priced(given, output, fields):
         field = fields.get(id(given["self"]), UNKNOWN)
-        given = given | {
-            "offset": output.storage_offset() - given["self"].storage_offset()
-        }  # of a view: where it begins
+        offset = output.storage_offset() - given["self"].storage_offset()  # of a view: where it begins
+        given = given | {"offset": offset}
         return None, 0, rule(given, tuple(output.shape), field) if field.dims else UNKNOWN
 
     return priced

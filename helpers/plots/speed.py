@@ -36,7 +36,7 @@ def amdahl(shares):
     for (name, share), colour, line in zip(
         shares.items(), (BLUE, ORANGE, GREEN, RED), ("-", "--", ":", "-."), strict=False
     ):
-        axis.plot([10, 100], [1 / (1 - share)] * 2, color=colour, linewidth=1, alpha=0.6)  # the limit: it takes no time
+        axis.hlines(1 / (1 - share), 10, 100, color=colour, linewidth=1, alpha=0.6)  # the limit: it takes no time
         axis.plot(
             part, 1 / (1 - share + share / part), line, color=colour, linewidth=3, label=f"{name}: {100 * share:.0f} %"
         )
@@ -55,9 +55,8 @@ def amdahl(shares):
 def scaling(devices, lines):
     """Draw computed speed-ups ``{name: [one a number of devices]}`` over the numbers of ``devices``."""
     drawn, axis = figure(size=(9, 5))
-    axis.plot(
-        devices, devices, color=EMPTY, linewidth=9, label="ideal: n devices, n times as fast"
-    )  # wide: one lies on it
+    ideal = {"color": EMPTY, "linewidth": 9, "label": "ideal: n devices, n times as fast"}  # wide: a line lies on it
+    axis.plot(devices, devices, **ideal)
     looks = zip((BLUE, ORANGE, GREEN, RED), ("-o", "--s", ":D", "-.^"), strict=True)
     sizes = (14, 11, 8, 6)  # the later marks lie on the earlier ones
     for (name, speedups), (colour, look), size in zip(lines.items(), looks, sizes, strict=False):
