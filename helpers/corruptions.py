@@ -15,7 +15,11 @@ CORRUPTIONS = {  # name: (unit, strengths, strength → transform)
     "blur": ("deviation (pixels)", (0.5, 1, 1.5), lambda s: A.GaussianBlur(0, (s, s), p=1)),
     "noise": ("deviation (share of 255)", (0.03, 0.06, 0.12), lambda s: A.GaussNoise((s, s), p=1)),
     "JPEG": ("quality", (80, 50, 20), lambda s: A.ImageCompression("jpeg", (s, s), p=1)),
-    "darkness": ("darker by (share)", (0.2, 0.4, 0.6), lambda s: A.RandomBrightnessContrast((-s, -s), (0, 0), p=1)),
+    "darkness": (
+        "darker by (share of 255)",
+        (0.2, 0.4, 0.6),
+        lambda s: A.RandomBrightnessContrast((-s, -s), (0, 0), p=1),
+    ),
     "rotation": ("degrees", (10, 20, 40), lambda s: A.Affine(rotate=(s, s), **EDGE)),
     "shift": ("right and down (pixels)", (2, 4, 8), lambda s: A.Affine(translate_px=(s, s), **EDGE)),
 }

@@ -39,19 +39,21 @@ def in_turns(works, device, rounds, clock=time.perf_counter):
 def assert_holds(claim, works, device=CPU, rounds=5, attempts=20):
     """Return ``{name: seconds}``, the quickest calls of the functions ``works``, such that ``claim`` is true of them.
 
-    They are called in turns until it is, ``attempts`` times at most, and a quickest call stays one: noise can only add,
-    so with each attempt the times come nearer to the true ones. On a CPU the seconds are those that this process
-    computes, in one thread: what other programs take does not count. Else ``AssertionError``, with the milliseconds.
+    They are called in turns until it is so twice running, ``attempts`` times at most, and a quickest call stays one:
+    noise can only add, so with each attempt the times come nearer to the true ones. On a CPU the seconds are those that
+    this process computes, in one thread: what other programs take does not count. Else ``AssertionError``, with the
+    milliseconds.
     """
     threads, cpu = torch.get_num_threads(), device.type == "cpu"
-    least = dict.fromkeys(works, float("inf"))
+    least, held = dict.fromkeys(works, float("inf")), False
     if cpu:
         torch.set_num_threads(1)  # several would wait for each other, and waiting may be spinning, which is computing
     try:
         for _ in range(attempts):
             for name, taken in in_turns(works, device, rounds, _computed if cpu else time.perf_counter).items():
                 least[name] = min(least[name], *taken)
-            if claim(least):
+            before, held = held, claim(least)
+            if before and held:
                 return least
     finally:
         torch.set_num_threads(threads)

@@ -593,4 +593,3 @@ def test_one_sample_image_more_or_less_is_rounding(notebook, capsys, off, holds)
     capsys.readouterr()
     execute(space, "shown_images")
     assert f"{839 + off} of 1000 right" in capsys.readouterr().out
-    execute(space, "right as often as recorded")

@@ -131,7 +131,7 @@ def test_set_up_imports_and_logs_are_folded_and_the_lesson_is_not(book):
     page = book[1]["01_first.html"].text
     folded = re.findall(r"<details.*?</details>", page, re.DOTALL)
     names = [found[1] for part in folded if (found := re.search(r'"collapsed[^>]*>(.*?)</p>', part))]
-    assert names == ["Set-up", "Imports", "The log, line by line"]
+    assert names == ["Set-up", "Imports", "The output, line by line"]
     assert "set_up" in folded[0] and "50_000" in re.sub("<.*?>", "", folded[1]) and "a line" in folded[2]
     assert sum("Solution" in part for part in folded) == 2 and "Mode: full." not in "".join(folded[:2])
     assert "Outline:" not in page

@@ -75,7 +75,7 @@ def residual_net(
 
     Each block has its own width, number of units, stride and kernels. Where width or size change, it begins with a
     depthwise separable convolution that changes them; the first block begins with a 3×3 convolution of the image. The
-    stride is the pointwise convolution's: on CPUs a depthwise one with a stride takes ten times as long to train.
+    stride is the pointwise convolution's, so that the depthwise one sees every pixel.
     """
     stem = [nn.Conv2d(3, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0])]
     blocks, channels = OrderedDict(), widths[0]
@@ -96,7 +96,7 @@ def residual_net(
 
 
 def mixed_net():
-    """Return the second, better attempt of notebook 09: eight residual units in 4 blocks, 180,906 parameters.
+    """Return a second, larger attempt at the better network, not in notebook 09 yet: eight units, 180,906 parameters.
 
     It stays at 32×32 pixels for two blocks and at 16×16 for two: what it has over ``better_net`` is not parameters but
     multiplications. From the third block on the kernels are mixed, dilated ones among them. It meets every condition
@@ -130,7 +130,7 @@ class PlainUnit(nn.Module):
 
 
 def teacher_net():
-    """Return the teacher of notebook 09: a wide residual network, WRN-22-4, of 4.3 million parameters.
+    """Return a large teacher, not in notebook 09 yet: a wide residual network, WRN-22-4, of 4.3 million parameters.
 
     Nothing about it is small; it is what the small network learns from. Source: S. Zagoruyko and N. Komodakis, *Wide
     Residual Networks*, 2016.

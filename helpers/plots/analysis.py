@@ -133,6 +133,7 @@ def robustness(curves):
         axis.set(title=name, xlabel=unit, xlim=(-0.3, len(strengths) - 0.7), ylim=(0, 100))
     for axis in axes[:, 0]:
         axis.set_ylabel("accuracy (%)")
+    drawn.get_layout_engine().set(hspace=0.08)  # else a title looks like a line of the label above it
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return drawn
 
@@ -142,7 +143,9 @@ def differences(points, low, high):
     """Draw how often each difference of two accuracies, in points, came up in resampling, and its interval."""
     drawn, axis = figure(size=(9, 3.8))
     axis.set_axisbelow(True)
-    axis.hist(points, bins=40, color=SKY)
+    step = np.diff(np.unique(points)).min()  # of one image; bars of equal numbers of steps, or they are uneven
+    width = step * max(1, round(np.ptp(points) / 40 / step))
+    axis.hist(points, np.arange(points.min() - step / 2, points.max() + width, width), color=SKY)
     axis.axvspan(low, high, color=BLUE, alpha=0.2, label=f"95 %: {low:.1f} to {high:.1f}")
     axis.axvline(0, color=RED, linestyle="--", label="no difference")
     axis.set(xlabel="difference of the accuracies (points)", ylabel="resampled test sets")

@@ -25,7 +25,7 @@ def parameters_and_macs(parameters, macs, blocks):
     """Draw the parameters and the MACs of each convolution side by side, coloured by block; lists of ints."""
     drawn, axes = figure(2, size=(10, 7.5), sharex=True)
     _by_block(axes[0], [count / 1000 for count in parameters], blocks, "parameters (thousands)", "{:.2f}".format)
-    _by_block(axes[1], [count / 1e6 for count in macs], blocks, "MACs (millions)", _millions)
+    _by_block(axes[1], [count / 1e6 for count in macs], blocks, "MACs (millions)", "{:.2f}".format)
     _block_legend(axes[0], blocks, loc="upper left")
     axes[1].set_xlabel("convolution")
     return drawn
@@ -42,11 +42,6 @@ def receptive_field_growth(fields, blocks, image_side, asked):
     axis.set_ylim(0, asked + 6)
     axis.set_xlabel("convolution")
     return drawn
-
-
-def _millions(value):
-    """Write a value in millions; one below 0.1 in thousands."""
-    return f"{value:.2f}" if value >= 0.1 else f"{1000 * value:.0f} k"
 
 
 def _by_block(axis, heights, blocks, labels, format="{:,}".format, inside=False):

@@ -4,12 +4,12 @@ from helpers.cost import conv_cost
 
 CHANNELS, SIZE = 64, 32  # of the example: as many channels in as out, the size kept
 KINDS = {  # one convolution or two, as (kernel, options); the formula of its weights; what it joins; when to take it
-    "standard": ([(3, {})], "k² · in · out", "every pixel of the window, every channel", "few channels, early layers"),
+    "standard": ([(3, {})], "k² · in · out", "every pixel of the window, every channel", "time is short"),
     "dilated": (
         [(3, {"dilation": 2, "padding": 2})],
         "k² · in · out",
         "a wider window, with holes",
-        "to see far without a stride",
+        "large maps, to see far without a stride",
     ),
     "grouped": (
         [(3, {"groups": 4})],
@@ -27,16 +27,16 @@ KINDS = {  # one convolution or two, as (kernel, options); the formula of its we
     ),
 }
 FORMULAS = (
-    ("output size", "(n + 2p − d(k − 1) − 1) // s + 1"),
-    ("padding that keeps the size", "d(k − 1) / 2, stride 1, k odd"),
-    ("span of a kernel", "d(k − 1) + 1"),
-    ("receptive field, layer by layer", "field += d(k − 1) · jump, and then jump *= s; both begin at 1"),
+    ("output size", "`(n + 2p − d(k − 1) − 1) // s + 1`"),
+    ("padding that keeps the size", "`d(k − 1) / 2`, stride 1, k odd"),
+    ("span of a kernel", "`d(k − 1) + 1`"),
+    ("receptive field, layer by layer", "`field += d(k − 1) · jump`, and then `jump *= s`; both begin at 1"),
     ("no holes in a stack", "dilations from the smallest on: none larger than the width that those before it see"),
-    ("MACs", "weights × output pixels; 1 MAC = 2 FLOPs"),
-    ("arithmetic intensity", "FLOPs / bytes moved; below peak / bandwidth a layer waits for memory"),
+    ("MACs", "`weights × output pixels`; 1 MAC = 2 FLOPs"),
+    ("arithmetic intensity", "`FLOPs / bytes moved`; below `peak / bandwidth` a layer waits for memory"),
     ("BatchNorm", "two numbers for each channel, and no bias before it"),
-    ("standard error of an accuracy", "√(p(1 − p) / n)"),
-    ("Amdahl", "1 / (1 − share + share / times)"),
+    ("standard error of an accuracy", "`√(a(1 − a) / N)`, a the accuracy on N images"),
+    ("Amdahl", "`1 / (1 − share + share / f)`, f times faster in that share"),
 )
 
 
@@ -46,7 +46,8 @@ def cheat_sheet():
     lines = [
         "# On one sheet",
         "",
-        f"Kernel k, stride s, padding p, dilation d, groups g, n pixels a side. The example: {example}.",
+        "Kernel k, stride s, padding p, dilation d, groups g, n pixels a side. "
+        f"The example: {example}; one image, float32.",
         "",
         "| kind | weights | in the example | million MACs | FLOPs per byte | joins | take it |",
         "| --- | --- | ---: | ---: | ---: | --- | --- |",
@@ -61,5 +62,5 @@ def cheat_sheet():
         lines.append(
             f"| {kind} | {formula} | {weights:,} | {macs / 1e6:.1f} | {2 * macs / moved:.1f} | {joins} | {when} |"
         )
-    lines += ["", "| what | how |", "| --- | --- |", *(f"| {what} | `{how}` |" for what, how in FORMULAS)]
+    lines += ["", "| what | how |", "| --- | --- |", *(f"| {what} | {how} |" for what, how in FORMULAS)]
     return "\n".join(lines) + "\n"

@@ -74,7 +74,7 @@ def fold(notebook):
         if leading:
             _hide(cell, "input", "Imports" if number else "Set-up")
         elif cell.cell_type == "code" and sum(o.get("text", "").count("\n") for o in cell.outputs) > LONG:
-            _hide(cell, "output", "The log, line by line")
+            _hide(cell, "output", "The output, line by line")
 
 
 def _hide(cell, what, name):
