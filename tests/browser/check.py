@@ -73,6 +73,27 @@ def test_every_page_fits_and_shows_its_pictures(browser, width, mode):
         assert page.errors == [] and not [url for url in page.asked if not url.startswith(("file:", "data:"))]
 
 
+NOTHING_CUT = (
+    """[...document.querySelectorAll("div.cell_output pre")].every(pre => pre.scrollWidth <= pre.clientWidth)"""
+)
+CHARACTERS = """() => {
+    const code = document.querySelector("div.cell_input pre"), ruler = document.createElement("span");
+    ruler.textContent = "0".repeat(100);
+    code.append(ruler);
+    const {paddingLeft, paddingRight} = getComputedStyle(code);
+    return 100 * (code.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight)) / ruler.offsetWidth;
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_on_a_projector_what_a_cell_printed_is_not_cut_and_a_line_of_code_hardly_ever(browser, width):
+    with opened(browser, width) as page:
+        for name in (name for name in PAGES if re.match(r"\d\d_", name)):
+            page.goto((SITE / name).as_uri())
+            assert page.evaluate(NOTHING_CUT), f"{name} cuts an output"
+            assert page.evaluate(CHARACTERS) >= (100 if width == 1280 else 118), name
+
+
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_axe_finds_no_fault(browser, mode):
     """Contrast, names, landmarks, order: no violation of any impact, on any page."""
