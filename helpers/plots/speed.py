@@ -38,7 +38,7 @@ def amdahl(shares):
     ):
         axis.hlines(1 / (1 - share), 10, 100, color=colour, linewidth=1, alpha=0.6)  # the limit: it takes no time
         axis.plot(
-            part, 1 / (1 - share + share / part), line, color=colour, linewidth=3, label=f"{name}: {100 * share:.0f} %"
+            part, 1 / (1 - share + share / part), line, color=colour, linewidth=3, label=f"{name}: {100 * share:.3g} %"
         )
     axis.plot(part, part, color=GREY, linewidth=1, label="all of it")
     axis.set(xscale="log", yscale="log", ylim=(0.9, 60))

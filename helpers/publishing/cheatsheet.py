@@ -4,12 +4,12 @@ from helpers.cost import conv_cost
 
 CHANNELS, SIZE = 64, 32  # of the example: as many channels in as out, the size kept
 KINDS = {  # one convolution or two, as (kernel, options); the formula of its weights; what it joins; when to take it
-    "standard": ([(3, {})], "k² · in · out", "every pixel of the window, every channel", "time is short"),
+    "standard": ([(3, {})], "k² · in · out", "every pixel of the window, every channel", "where time is short"),
     "dilated": (
         [(3, {"dilation": 2, "padding": 2})],
         "k² · in · out",
         "a wider window, with holes",
-        "large maps, to see far without a stride",
+        "to see further at the same cost; no gain on small maps",
     ),
     "grouped": (
         [(3, {"groups": 4})],
@@ -23,7 +23,7 @@ KINDS = {  # one convolution or two, as (kernel, options); the formula of its we
         [(3, {"groups": CHANNELS}), (1, {"padding": 0})],
         "k² · in + in · out",
         "pixels first, then channels",
-        "parameters or MACs are short; not always time",
+        "where parameters or MACs are short; it seldom saves as much time",
     ),
 }
 FORMULAS = (
@@ -31,7 +31,11 @@ FORMULAS = (
     ("padding that keeps the size", "`d(k − 1) / 2`, stride 1, k odd"),
     ("span of a kernel", "`d(k − 1) + 1`"),
     ("receptive field, layer by layer", "`field += d(k − 1) · jump`, and then `jump *= s`; both begin at 1"),
-    ("no holes in a stack", "dilations from the smallest on: none larger than the width that those before it see"),
+    (
+        "no holes in a stack",
+        "dilations from the smallest on: none larger than the width that those before it see; "
+        "no stride that shares a factor with its layer's dilation",
+    ),
     ("MACs", "`weights × output pixels`; 1 MAC = 2 FLOPs"),
     ("arithmetic intensity", "`FLOPs / bytes moved`; below `peak / bandwidth` a layer waits for memory"),
     ("BatchNorm", "two numbers for each channel, and no bias before it"),

@@ -167,7 +167,7 @@ def keep_freed_memory():
     """Have the C library keep what a training step frees, since the next step asks for the same again.
 
     By default large blocks go back to the system and their pages are cleared anew at every step: notebook 10 measures
-    what that takes, on two CPU cores a quarter of the time. Does nothing where the C library is not glibc.
+    what that takes, on two CPU cores about a fifth of the time. Does nothing where the C library is not glibc.
     """
     if platform.libc_ver()[0] == "glibc":
         mallopt, trim_threshold, mmap_max = ctypes.CDLL(None).mallopt, -1, -4
