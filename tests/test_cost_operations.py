@@ -216,11 +216,28 @@ def shortcut_without_weights(net, x):
         (written_in_parts, 5, 1),
         (changed_in_place, 9, 1),
         (shortcut_without_weights, 3, 2),
+        (lambda net, x: F.avg_pool2d(net.conv(x).copy_(x), 3, 1), 3, 1),  # what was there before is gone
+        (lambda net, x: F.bilinear(x[0, 0], x[0, 1], torch.ones(5, 16, 16)), (1, 16), (1, 16)),  # row by row
+        (lambda net, x: (x[0, 0] @ x[0, 1].T) @ torch.ones(16, 2), 16, 16),  # every row with every other
+        (lambda net, x: F.scaled_dot_product_attention(x, x, x), (16, 1), (16, 1)),  # the columns of the values stay
     ],
 )  # fmt: skip
 def test_receptive_field_through_functions(function, field, jump):
     net = Function(function, conv=conv(3, dilation=2), strided=conv(3, stride=2))
     assert sight(network_cost(net, (2, 16, 16)).total) == (field, jump)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda net, x: F.conv2d(x, x[:, :, :3, :3].repeat(2, 1, 1, 1)),  # the weights see, too
+        lambda net, x: F.embedding(x[0, 0].long(), x[0, 1]),  # and the table in which the image looks things up
+        lambda net, x: net.conv(torch.cat((x, x), 2)),  # rows in another order, columns where they were
+    ],
+)
+def test_what_is_not_certain_is_said_to_be_unknown(function):
+    total = network_cost(Function(function, conv=conv(3, dilation=2)), (2, 16, 16)).total
+    assert total.receptive_field is None and total.jump is None
 
 
 def test_root_mean_squares_see_what_their_input_sees():
