@@ -22,6 +22,7 @@ RUN_COLOURS = {  # a run has one colour throughout the course; a label stands wh
     "session_84": ORANGE,
     "84 epochs": ORANGE,
     "no_augmentation": RED,
+    "no_augmentation_62": RED,
     "tutorial_10": SKY,
     "better_62": GREEN,
     "better_net": GREEN,
