@@ -157,7 +157,7 @@ def test_both_runs_are_drawn_and_printed_side_by_side(capsys):
 def copy(tmp_path_factory):
     """A copy of the course, as far as notebook 06 needs it, with an own run of one epoch on the sample."""
     place = tmp_path_factory.mktemp("copy")
-    runs = [f"notebooks/runs/{name}" for name in ("session_62", "no_augmentation", "validation")]
+    runs = [f"notebooks/runs/{name}" for name in ("session_62", "no_augmentation", "no_augmentation_62", "validation")]
     for part in ("helpers", "images", *runs):
         shutil.copytree(REPOSITORY / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
     line = f"--epochs 1 --name my_session_net_62 --data {SAMPLE} --no-compile --workers 0"
