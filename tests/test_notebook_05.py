@@ -593,3 +593,5 @@ def test_one_sample_image_more_or_less_is_rounding(notebook, capsys, off, holds)
     capsys.readouterr()
     execute(space, "shown_images")
     assert f"{839 + off} of 1000 right" in capsys.readouterr().out
+    for mark in ("history = record", "known, unseen = 86", "when wrong, it is about"):
+        execute(space, mark)

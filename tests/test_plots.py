@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from helpers import plots
@@ -49,6 +50,15 @@ def test_pictures_are_as_many_as_there_are_or_as_are_asked_for(count, rows, shap
     drawn = plots.pictures(images, ["a picture"] * count, rows=rows)
     assert drawn.axes[0].get_subplotspec().get_gridspec().get_geometry() == shape
     assert sum(len(axis.images) for axis in drawn.axes) == count
+    plt.close(drawn)
+
+
+@pytest.mark.parametrize("count", (1, 2, 101, 199))
+def test_bars_of_differences_hold_equally_many_values_each(count):
+    """They come in steps of one image: bars of another width would hold now one value more, now one less."""
+    drawn = plots.differences(np.repeat(np.arange(count) / 10, 5), 0, 1)
+    heights = [bar.get_height() for bar in drawn.axes[0].containers[0]]
+    assert sum(heights) == 5 * count and len(set(heights[:-1])) <= 1 and heights[-1] <= heights[0]
     plt.close(drawn)
 
 

@@ -143,7 +143,8 @@ def differences(points, low, high):
     """Draw how often each difference of two accuracies, in points, came up in resampling, and its interval."""
     drawn, axis = figure(size=(9, 3.8))
     axis.set_axisbelow(True)
-    step = np.diff(np.unique(points)).min()  # of one image; bars of equal numbers of steps, or they are uneven
+    apart = np.diff(np.unique(points))  # in steps of one image; bars of equal numbers of steps, or they are uneven
+    step = apart.min() if len(apart) else 1
     width = step * max(1, round(np.ptp(points) / 40 / step))
     axis.hist(points, np.arange(points.min() - step / 2, points.max() + width, width), color=SKY)
     axis.axvspan(low, high, color=BLUE, alpha=0.2, label=f"95 %: {low:.1f} to {high:.1f}")
