@@ -71,14 +71,14 @@ def test_separable_unit_by_hand():
     assert torch.allclose(unit(x).flatten(1), x.flatten(1) + y, atol=1e-6)
 
 
-def test_teacher_net_is_the_published_wide_residual_network():
-    """WRN-22-4: 22 convolutions, the three on the shortcuts among them, and four times the width of a ResNet."""
+def test_teacher_net_is_large_and_plain():
+    """Seven 3×3 convolutions; 24 times the parameters of its student, and in half precision under 10 MB."""
     network = teacher_net()
     kernels = [layer.kernel_size for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    assert count_parameters(network) == 4_298_970
-    assert (kernels.count((3, 3)), kernels.count((1, 1))) == (19, 3)
-    assert [tuple(network[:end](torch.zeros(2, 3, 32, 32)).shape[1:]) for end in (4, 7, 10)] == [
-        (64, 32, 32),
-        (128, 16, 16),
+    assert kernels == [(3, 3)] * 7
+    assert 2 * count_parameters(network) == 2 * 4_462_914 < 10e6
+    assert [tuple(network[:end](torch.zeros(2, 3, 32, 32)).shape[1:]) for end in (10, 17, 24)] == [
+        (96, 16, 16),
         (256, 8, 8),
+        (512, 4, 4),
     ]

@@ -105,50 +105,20 @@ def mixed_net():
     return residual_net((64, 64, 96, 96), (2, 2, 2, 2), (1, 1, 2, 1), (NEAR, NEAR, MIXED, MIXED))
 
 
-class PlainUnit(nn.Module):
-    """A residual unit of two ordinary 3×3 convolutions, each after BatchNorm and ReLU (He et al. 2016).
+def teacher_net(widths=(96, 256, 512)):
+    """Return a large teacher, not in notebook 09 yet: seven ordinary 3×3 convolutions, 4,462,914 parameters.
 
-    ``(N, in_channels, H, W)`` in, ``(N, out_channels, H / stride, W / stride)`` out. Where the two differ, a pointwise
-    convolution takes the place of the identity.
+    Nothing about it is small; it is what the small network learns from. Each of ``widths`` is the number of channels of
+    two convolutions, with maximum pooling after the first: few layers with many channels are what machines multiply
+    fastest. Source: K. Jordan, *94% on CIFAR-10 in 3.29 Seconds on a Single GPU*, 2024, whose networks this one
+    resembles, without their whitening.
     """
-
-    def __init__(self, in_channels, out_channels, stride=1):
-        super().__init__()
-        self.before = nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU(inplace=True))
-        self.body = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-        )
-        same = (in_channels, stride) == (out_channels, 1)
-        self.shortcut = None if same else nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
-
-    def forward(self, x):
-        y = self.before(x)
-        return self.body(y) + (x if self.shortcut is None else self.shortcut(y))
-
-
-def teacher_net():
-    """Return a large teacher, not in notebook 09 yet: a wide residual network, WRN-22-4, of 4.3 million parameters.
-
-    Nothing about it is small; it is what the small network learns from. Source: S. Zagoruyko and N. Komodakis, *Wide
-    Residual Networks*, 2016.
-    """
-    widths, strides = (64, 128, 256), (1, 2, 2)
-    units, channels = [], 16
-    for width, stride in zip(widths, strides, strict=True):
-        units += [PlainUnit(channels, width, stride), PlainUnit(width, width), PlainUnit(width, width)]
+    layers, channels = [nn.Conv2d(3, 24, 3, padding=1, bias=False), nn.BatchNorm2d(24), nn.GELU()], 24
+    for width in widths:
+        layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(width)]
+        layers += [nn.GELU(), nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.GELU()]
         channels = width
-    return nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1, bias=False),
-        *units,
-        nn.BatchNorm2d(channels),
-        nn.ReLU(inplace=True),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(channels, 10),
-    )
+    return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
 
 
 # The way to better_net, one change at a time: notebook 09 trains each step for a few epochs. And one way not taken:
