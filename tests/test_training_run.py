@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from helpers import training
 from helpers.cost import network_cost
+from helpers.data import to_device
 from helpers.networks import NETWORKS, count_parameters
 from helpers.training import Recipe, Speed, TrainingError, fit
 from helpers.training.distributed import World
@@ -37,6 +38,22 @@ def test_the_schedule_ends_with_the_last_step(few):
     assert max(rates) == pytest.approx(0.1, rel=0.1) and rates[-1] < 1e-5
     with pytest.raises(ValueError, match="Tried to step"):
         run.scheduler.step()
+
+
+@pytest.mark.parametrize("channels_last", (True, False))
+def test_network_average_and_teacher_have_the_layout_that_is_asked_for(few, channels_last):
+    """A convolution keeps to channels-last if its images *or* its weights are so."""
+    run = Run(small(ema=0.9, teacher="session_62"), len(few[0][1]), CPU, Speed(channels_last=channels_last))
+    for network in (run.network, run.ema.module, run.criterion.teacher):
+        layouts = []
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d) and layer.in_channels > 1 < layer.kernel_size[0]:
+                layer.register_forward_hook(
+                    lambda *args, seen=layouts: seen.append(args[2].is_contiguous(memory_format=torch.channels_last))
+                )
+        with torch.no_grad():
+            network.eval()(to_device(*batch(2), CPU)[0])
+        assert set(layouts) == {channels_last}
 
 
 # On a GPU ------------------------------------------------------------------------------------------------------------

@@ -100,10 +100,7 @@ def our_loader(images, labels, workers, device=None, epochs=range(1, 2)):
 
 def trainer(device, speed):
     """Return a function that trains on batches as ``helpers.training`` does, and the network that it trains."""
-    memory_format = torch.channels_last if speed.channels_last else torch.contiguous_format
-    network = session_net().to(device, memory_format=memory_format)
-    if not speed.channels_last:  # the images come channels-last, and a convolution keeps to the layout of either input
-        network.register_forward_pre_hook(lambda module, inputs: (inputs[0].contiguous(),))
+    network = speed.laid_out(session_net(), device)
     stepped = speed.compiled(network)
     optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)

@@ -140,6 +140,17 @@ class Speed:
             return contextlib.nullcontext()
         return torch.autocast(device.type, getattr(torch, self.precision))
 
+    def laid_out(self, network, device):
+        """Return ``network`` on ``device``, its weights and its maps laid out in memory as ``channels_last`` says.
+
+        ``to_device`` makes images channels-last, and a convolution keeps to the layout of either of its inputs: so
+        where all is to be contiguous, the network makes its images so first.
+        """
+        if self.channels_last:
+            return network.to(device, memory_format=torch.channels_last)
+        network.register_forward_pre_hook(lambda module, inputs: (inputs[0].contiguous(),))
+        return network.to(device)
+
     def compiled(self, network):
         """Return ``network`` compiled for batches of fixed shape, or as it is where ``compile`` is off."""
         mode = "reduce-overhead" if self.graphs else "default"

@@ -99,8 +99,7 @@ class Run:
         self.share = -(-min(images, recipe.batch_size) // world.size)  # images a step, of this process
         self.augment = pipeline(recipe.augment, recipe.seed)
         torch.manual_seed(recipe.seed)
-        memory_format = torch.channels_last if speed.channels_last else torch.contiguous_format
-        self.network = build(recipe.network).to(device, memory_format=memory_format)
+        self.network = speed.laid_out(build(recipe.network), device)
         self.stepped = speed.compiled(world.wrap(self.network))
         self.optimizer = OPTIMIZERS[recipe.optimizer](self.network.parameters(), recipe)
         warmup = recipe.warmup
@@ -118,7 +117,7 @@ class Run:
         self.criterion = cross_entropy
         if recipe.teacher:
             beside = runs and (Path(runs) / recipe.teacher / "record.json").is_file()
-            teacher = load_pretrained(recipe.teacher, runs if beside else None).to(device, memory_format=memory_format)
+            teacher = speed.laid_out(load_pretrained(recipe.teacher, runs if beside else None), device)
             self.criterion = Distillation(dataclasses.replace(speed, graphs=False).compiled(teacher))
         if device.type == "cpu":
             keep_freed_memory()
