@@ -10,6 +10,7 @@ from helpers import data, records
 from helpers.networks import KIND_WIDTHS, build, count_parameters, load_pretrained
 from helpers.records import RUNS, read_record
 from helpers.training import evaluate
+from helpers.training.command import LARGE
 
 NAMES = sorted(path.parent.name for path in RUNS.glob("*/record.json"))
 CPU = torch.device("cpu")
@@ -21,7 +22,9 @@ def check(record):
     assert [row["epoch"] for row in record["history"]] == list(range(1, record["recipe"]["epochs"] + 1))
     test, last = record["test"], record["history"][-1]
     confusion = torch.tensor(test["confusion"])
-    assert test["correct"] == confusion.diagonal().sum() == last["test_correct"]
+    assert test["correct"] == confusion.diagonal().sum()
+    rounded = record["parameters"] >= LARGE  # after the last epoch, to be kept
+    assert abs(test["correct"] - last["test_correct"]) <= (2 if rounded else 0)
     assert confusion.sum(1).tolist() == [1000] * 10
     assert test["accuracy"] == pytest.approx(test["correct"] / 100)
     assert list(test["class_accuracy"].values()) == pytest.approx((confusion.diagonal() / 10).tolist())

@@ -17,7 +17,7 @@ from helpers import data
 from helpers.data import ShuffledBatches
 from helpers.networks import load_pretrained
 from helpers.records import OWN_RUNS, REPOSITORY, RUNS, read_record
-from helpers.training import Recipe, TrainingError, command
+from helpers.training import Recipe, TrainingError, command, evaluate
 from helpers.training.run import Run
 
 
@@ -114,6 +114,19 @@ def test_a_finished_run_is_not_overwritten_unless_told(tmp_path, capsys):
     assert contents(tmp_path) == before
     assert one_epoch(tmp_path, "--seed", "1", "--force")["seed"] == 1 == read_record("run", tmp_path)["seed"]
     assert "--force" not in read_record("run", tmp_path)["command"]
+
+
+@pytest.mark.parametrize("large", (False, True))
+def test_a_large_network_is_kept_in_half_precision_and_tested_as_it_is_kept(large, monkeypatch, tmp_path):
+    """In a record of either kind, what stands is what the weights beside it give."""
+    monkeypatch.setattr(command, "LARGE", 62_006 if large else 62_007)  # parameters; tutorial_net has 62,006
+    record = one_epoch(tmp_path)
+    state = torch.load(tmp_path / "run" / "weights.pt", weights_only=True)
+    assert {value.dtype for value in state.values()} == {torch.float16 if large else torch.float32}
+    network = load_pretrained("run", tmp_path)
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    again = evaluate(network, data.test_loader(data.Cifar10(*data.load_cifar10(False, data.SAMPLE))), CPU)
+    assert (again["correct"], again["loss"]) == (record["test"]["correct"], record["test"]["loss"])
 
 
 def test_runs_go_to_the_readers_folder_under_a_name_that_is_no_reference_runs(tmp_path, monkeypatch):
