@@ -37,7 +37,7 @@ def own_run(recipe, mode, sample_epochs=2, runs=OWN_RUNS):
         print("It is finished and stays as it is; to train it anew, rename that folder.")
     else:
         print(f"No finished run of your own in runs/{name} yet. To train it, choose train as MODE")
-        print(f"in the first cell and run all, or type: {command(recipe)} --resume")
+        print(f"in the first cell and run all, or type:\n{command(recipe)} --resume")
     return own
 
 

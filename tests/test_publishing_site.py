@@ -80,6 +80,10 @@ def test_nothing_is_asked_of_another_host(book):
         assert not re.search(r"(url\(|@import )['\"]?(https?:)?//", style.read_text(encoding="utf-8"))
 
 
+def test_no_line_ends_between_a_number_and_its_percent_sign():
+    assert site.links_of_the_book("10 % of `5 % 2`, 5 %") == "10\N{NO-BREAK SPACE}% of `5 % 2`, 5\N{NO-BREAK SPACE}%"
+
+
 def test_every_link_within_the_book_leads_somewhere(book):
     folder, pages = book
     for name, page in pages.items():

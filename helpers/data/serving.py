@@ -170,8 +170,8 @@ def end(batches):
 def to_device(images, labels, device):
     """Copy a batch to ``device`` as bytes and normalise it there.
 
-    ``images (B, 32, 32, 3) uint8`` come back as ``(B, 3, 32, 32) float32`` in channels-last memory: the pixels stay
-    in the order they had, so nothing is moved.
+    ``images (B, 32, 32, 3) uint8`` come back as ``(B, 3, 32, 32) float32`` in channels-last
+    memory: the pixels stay in the order they had, so nothing is moved.
     """
     images = images.to(device, non_blocking=True).permute(0, 3, 1, 2)
     labels = labels.to(device, non_blocking=True)

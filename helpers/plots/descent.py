@@ -9,17 +9,17 @@ from helpers.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure, 
 def descents(paths, steepness):
     """Draw five ``paths``, ``{label: places (steps + 1, 2)}``, in the valley (x² + ``steepness`` y²) / 2."""
     drawn, axes = figure(2, 3, size=(12, 5.2), sharex=True, sharey=True)
-    x, y = np.meshgrid(np.linspace(-10, 4, 200), np.linspace(-4, 4, 200))
+    x, y = np.meshgrid(np.linspace(-10, 6, 200), np.linspace(-4, 4, 200))
     colours = (BLUE, GREEN, RED, ORANGE, PURPLE)
     for axis, (label, places), colour in zip(axes.flat[:5], paths.items(), colours, strict=True):
         axis.contour(x, y, (x**2 + steepness * y**2) / 2, levels=np.geomspace(1, 300, 9), colors=GREY, linewidths=0.6)
         axis.plot(*np.asarray(places).T, "o-", color=colour, markersize=4, linewidth=1.2)
         axis.plot(0, 0, "k+", markersize=14, markeredgewidth=2)
-        axis.set(title=label, xlim=(-10, 4), ylim=(-4, 4))
+        axis.set(title=label, xlim=(-10, 6), ylim=(-4, 4), xticks=(-8, -4, 0, 4))
         axis.grid(False)
     axes[1, 2].remove()
     axes[0, 2].tick_params(labelbottom=True)
-    for axis in axes[-1]:
+    for axis in (axes[0, 2], *axes[1, :2]):
         axis.set_xlabel("along the valley")
     for axis in axes[:, 0]:
         axis.set_ylabel("across it")

@@ -18,15 +18,15 @@ def results_table(runs=RUNS):
     """Return the results of all runs as a Markdown table, the lowest accuracy first."""
     records = [read_record(path.parent.name, runs) for path in Path(runs).glob("*/record.json")]
     rows = [
-        "| run | network | parameters | epochs | augmentation | training % | test % | time | device |",
-        "| --- | --- | ---: | ---: | --- | ---: | ---: | ---: | --- |",
+        "| run | test % | training % | parameters | network | epochs | augmentation | time | device |",
+        "| --- | ---: | ---: | ---: | --- | ---: | --- | ---: | --- |",
     ]
     for record in sorted(records, key=lambda record: record["test"]["accuracy"]):
         recipe, last = record["recipe"], record["history"][-1]
         rows.append(
-            f"| `{record['name']}` | `{record['network']}` | {record['parameters']:,} | {recipe['epochs']} "
-            f"| {recipe['augment']} | {last['train_accuracy']:.2f} | **{record['test']['accuracy']:.2f}** "
-            f"| {record['seconds'] / 60:.0f} min | {record['device']} |"
+            f"| `{record['name']}` | **{record['test']['accuracy']:.2f}** | {last['train_accuracy']:.2f} "
+            f"| {record['parameters']:,} | `{record['network']}` | {recipe['epochs']} | {recipe['augment']} "
+            f"| {record['seconds'] / 60:.0f} min | {record['device'].replace('(R)', '').replace(' Processor', '')} |"
         )
     return "\n".join(rows)
 

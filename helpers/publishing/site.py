@@ -26,6 +26,7 @@ BOOK = REPOSITORY / "helpers" / "publishing" / "book"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ALT = re.compile(r"\*In the picture:\s*(.+?)\*(?:\n\n|$)", re.DOTALL)
 OUTLINE = re.compile(r"^Outline: .*?(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
+PERCENT = re.compile(r"(`[^`]*`)|(?<=\d) (?=%)")  # code, which stays as it is, or the space of "87 %"
 WITH_SLIDERS = ("02_convolutions", "03_cost")  # lessons that the explorer goes with
 WIDE = 600  # pixels; a phone shows such a figure at that width, and scrolls it
 LONG = 25  # lines of printed output; more are folded
@@ -100,7 +101,7 @@ def links_of_the_book(text, base="notebooks"):
     """Return Markdown of a file in the folder ``base`` whose links lead from page to page, or out into the repository.
 
     While the repository's address is a placeholder, only the words are left of a link into it. Badges go: a button of
-    the page opens Colab.
+    the page opens Colab. No line ends between a number and its %.
     """
 
     def lead(found):
@@ -110,6 +111,7 @@ def links_of_the_book(text, base="notebooks"):
             return f"{mark}[{words}]({PAGES.get(file, file.removeprefix('notebooks/'))}{anchor})"
         return words if is_placeholder() else f"[{words}]({address()}/blob/main/{file})"
 
+    text = PERCENT.sub(lambda found: found[1] or "\N{NO-BREAK SPACE}", text)
     return LINK.sub(lead, re.sub(rf"{ANY_BADGE.pattern}\s*", "", text))
 
 
