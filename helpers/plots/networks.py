@@ -175,16 +175,34 @@ def accuracy_against_parameters(published, here, limit):
     ``published`` were trained by others, ``here`` in this course; ``limit`` is a number of parameters.
     """
     drawn, axis = figure(size=(11, 6))
-    for networks, colour, marker, source in ((published, GREY, "o", "published"), (here, BLUE, "D", "this course")):
-        for name, (parameters, accuracy, side) in networks.items():
-            axis.plot(parameters, accuracy, marker, color=colour, markersize=9, label=source, zorder=3)
-            place = {"ha": side, "va": "center", "textcoords": "offset points"}
-            axis.annotate(name, (parameters, accuracy), (-9 if side == "right" else 9, 0), color=colour, **place)
-            source = None  # one entry in the legend
+    _named_points(axis, published, here)
     axis.axvline(limit, color=RED, linestyle="--", label=f"{limit:,} parameters", zorder=0)
     most = max(parameters for parameters, _, _ in (published | here).values())
-    axis.set(xlabel="parameters", ylabel="test accuracy (%)", xlim=(0, 1.15 * most))
-    axis.grid(False)
+    axis.set(xlabel="parameters", xlim=(0, 1.15 * most))
     axis.xaxis.set_major_formatter("{x:,.0f}")
     axis.legend(loc="lower left")
     return drawn
+
+
+@styled()
+def accuracy_against_training(published, here):
+    """Draw networks, ``{name: (PFLOP of the whole training, test accuracy in percent, side of the label)}``."""
+    drawn, axis = figure(size=(11, 6))
+    _named_points(axis, published, here)
+    axis.set(xlabel="arithmetic of the whole training (PFLOP, logarithmic)", xscale="log")
+    axis.set_xticks((0.3, 1, 3, 10, 30), ("0.3", "1", "3", "10", "30"))
+    axis.margins(x=0.2)
+    axis.legend(loc="lower right")
+    return drawn
+
+
+def _named_points(axis, published, here):
+    """Draw points with names, ``{name: (x, test accuracy in percent, side of the label)}``, of two origins."""
+    for networks, colour, marker, source in ((published, GREY, "o", "published"), (here, BLUE, "D", "this course")):
+        for name, (x, accuracy, side) in networks.items():
+            axis.plot(x, accuracy, marker, color=colour, markersize=9, label=source, zorder=3)
+            place = {"ha": side, "va": "center", "textcoords": "offset points"}
+            axis.annotate(name, (x, accuracy), (-9 if side == "right" else 9, 0), color=colour, **place)
+            source = None  # one entry in the legend
+    axis.set_ylabel("test accuracy (%)")
+    axis.grid(False)
