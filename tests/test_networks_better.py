@@ -82,3 +82,10 @@ def test_teacher_net_is_large_and_plain():
         (256, 8, 8),
         (512, 4, 4),
     ]
+    widening, keeping = network[3], network[7]
+    x = torch.randn(1, 24, 8, 8)
+    y = widening(x)
+    assert torch.allclose(y[:, :24], x, atol=1e-5)  # it begins by passing on what comes in
+    assert not torch.allclose(y[:, 24:48], x, atol=1e-5) and torch.allclose(keeping(y), y, atol=1e-5)
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(network.eval()(x), network[:-1](x) / 9)
