@@ -18,6 +18,17 @@ def weights_of(network):
     return torch.cat([value.flatten().double() for value in network.state_dict().values()])
 
 
+def layouts(network):
+    """Return a list to which each wide convolution of ``network`` will add whether its output is channels-last."""
+    seen = []
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d) and layer.in_channels > 1 < layer.kernel_size[0]:
+            layer.register_forward_hook(
+                lambda module, inputs, output: seen.append(output.is_contiguous(memory_format=torch.channels_last))
+            )
+    return seen
+
+
 class Killed(Exception):
     """What a run is interrupted with."""
 

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import torch
 from gpu import CUDA, batch, pretended_gpu
+from short_runs import CPU, layouts
 
 from helpers import data
 from helpers.augment import PIPELINES
 from helpers.bench import pipelines
 from helpers.training import Speed
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +39,9 @@ def test_plain_seeding_keeps_the_same_promise(few):
 def test_every_convolution_has_the_layout_that_is_measured(few, channels_last):
     """A convolution keeps to channels-last if its images *or* its weights are so: compared are both and none."""
     train, network = pipelines.trainer(CPU, Speed(channels_last=channels_last))
-    layouts = []
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.Conv2d) and layer.in_channels > 1 < layer.kernel_size[0]:
-            layer.register_forward_hook(
-                lambda module, inputs, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
-            )
+    seen = layouts(network)
     train([tuple(map(torch.from_numpy, (few[0][:2], few[1][:2])))])
-    assert layouts == [channels_last] * 10
+    assert seen == [channels_last] * 10
 
 
 def test_the_benchmarks_trainers_on_a_gpu():

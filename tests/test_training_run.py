@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gpu import CUDA, PRECISIONS, a_run, assert_an_epoch_waits_once, batch, pretended_gpu
-from short_runs import CPU, small
+from short_runs import CPU, layouts, small
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -45,15 +45,10 @@ def test_network_average_and_teacher_have_the_layout_that_is_asked_for(few, chan
     """A convolution keeps to channels-last if its images *or* its weights are so."""
     run = Run(small(ema=0.9, teacher="session_62"), len(few[0][1]), CPU, Speed(channels_last=channels_last))
     for network in (run.network, run.ema.module, run.criterion.teacher):
-        layouts = []
-        for layer in network.modules():
-            if isinstance(layer, nn.Conv2d) and layer.in_channels > 1 < layer.kernel_size[0]:
-                layer.register_forward_hook(
-                    lambda *args, seen=layouts: seen.append(args[2].is_contiguous(memory_format=torch.channels_last))
-                )
+        seen = layouts(network)
         with torch.no_grad():
             network.eval()(to_device(*batch(2), CPU)[0])
-        assert set(layouts) == {channels_last}
+        assert set(seen) == {channels_last}
 
 
 # On a GPU ------------------------------------------------------------------------------------------------------------
