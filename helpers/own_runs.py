@@ -114,7 +114,11 @@ def verdict(reference, own):
     how = "more" if abs(difference) > most else "no more"
     said = f"Your run ended {abs(difference):.2f} points {'above' if difference > 0 else 'below'} {reference['name']}: "
     said += f"{how} than chance, which sets two equally good runs apart by up to {most:.1f} points."
-    ours, yours = (run["recipe"] | {"seed": None, "images": f"{images_of(run):,}"} for run in (reference, own))
+    ours, yours = (
+        run["recipe"]
+        | {"seed": None, "images": f"{images_of(run):,}", "trained on": run["data"].get("training_images", "all")}
+        for run in (reference, own)
+    )
     changed = [f"{key} {value}, yours {yours[key]}" for key, value in ours.items() if yours.get(key, value) != value]
     if changed:
         said += f" But they did not do the same: {'; '.join(changed)}."

@@ -124,6 +124,7 @@ def test_chance_is_the_scatter_of_two_runs_and_of_two_sets_of_images():
         ({"test": with_correct(8791 + 200)}, "2.00 points above session_62: more than chance"),
         ({"recipe": {"epochs": 1}, "test": with_correct(4000)}, "not do the same: epochs 62, yours 1"),
         ({"data": {"source": "contact sheets of 3,000 images"}}, "images 60,000, yours 3,000"),
+        ({"data": {"training_images": "500 of 50,000"}}, "trained on all, yours 500 of 50,000"),
         ({"test": with_correct(7000)}, "Less than 80 % after a full run: something went wrong"),
     ],
 )

@@ -9,6 +9,7 @@ import sys
 import time
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from short_runs import CPU, one_epoch
@@ -18,6 +19,7 @@ from helpers.data import ShuffledBatches
 from helpers.networks import load_pretrained
 from helpers.records import OWN_RUNS, REPOSITORY, RUNS, read_record
 from helpers.training import Recipe, TrainingError, command, evaluate
+from helpers.training.distributed import World
 from helpers.training.run import Run
 
 
@@ -184,6 +186,7 @@ VALUES = {  # option: some that train, some that are refused
     "--precision": (["float32", "bfloat16"], ["float64", "half"]),
     "--workers": (["0", "1", "3"], ["-1", "257", "two"]),
     "--teacher": (["tutorial_10"], ["nobody", "../up", ""]),
+    "--images": (["500", "1999"], ["0", "-1", "2000", "1e3"]),
     "--name": (["HISTORY", "CONFUSION", "my run", "día"], NAMES),
 }
 
@@ -254,6 +257,23 @@ def test_an_option_is_never_abbreviated(planned, capsys):
 def test_validation_needs_more_images_than_the_sample_has(planned, capsys):
     said = refusal(lambda: planned("--validate"), capsys)
     assert said == "--validate holds out 5,000 training images, and there are 2,000 in all"
+
+
+def test_a_part_of_the_training_images_is_drawn_from_what_validation_leaves(planned, monkeypatch):
+    """Another number of images, none of the held-out ones, each once; the record says how many."""
+    whole = data.load_cifar10(True, data.SAMPLE)
+    numbered = np.arange(2000, dtype=np.uint16).view(np.uint8).reshape(2000, 2)  # so that each image says which it is
+    images = np.zeros_like(whole[0])
+    images[:, 0, 0, :2] = numbered
+    monkeypatch.setattr(command, "load_cifar10", lambda *_: (images, whole[1]))
+    monkeypatch.setattr(command, "HELD_OUT", 300)
+    options = command.parse(["--images", "600", "--validate", "--data", str(data.SAMPLE)])
+    drawn, held_out, source = command.chosen_data(options, World())
+    kept, held = ({tuple(image[0, 0, :2]) for image in part[0]} for part in (drawn, held_out))
+    assert len(drawn[1]) == len(kept) == 600 and len(held) == 300 and not kept & held
+    for (first, second, _), label in zip(drawn[0][:, 0, 0], drawn[1], strict=True):
+        assert label == whole[1][int(first) + 256 * int(second)]
+    assert source["training_images"].startswith("600 of 1,700")
 
 
 @pytest.mark.parametrize("name, value", [("WORLD_SIZE", ""), ("RANK", " "), ("LOCAL_WORLD_SIZE", "")])

@@ -28,10 +28,11 @@ class SeparableUnit(nn.Module):
     some see far, some near (mixed kernels, Tan and Le 2019). A pointwise convolution then widens, and another narrows.
     ``gated``: between them one half of the widened channels, activated, multiplies the other (Shazeer 2020). Without
     a gate the unit is as wide as gives the same number of parameters. Its last BatchNorm starts at zero, so that a
-    new network begins as a shallow one (Goyal et al. 2017). ``channels`` must be a multiple of ``len(kernels)``.
+    new network begins as a shallow one (Goyal et al. 2017). Not ``residual``: without the way round, for comparison.
+    ``channels`` must be a multiple of ``len(kernels)``.
     """
 
-    def __init__(self, channels, kernels=MIXED, gated=True, activation=BoundedSiLU):
+    def __init__(self, channels, kernels=MIXED, gated=True, activation=BoundedSiLU, residual=True):
         super().__init__()
         part, wide = channels // len(kernels), 2 * channels if gated else 3 * channels // 2
         self.depthwise = nn.ModuleList(
@@ -42,11 +43,11 @@ class SeparableUnit(nn.Module):
         )
         self.norm = nn.BatchNorm2d(channels)
         self.widen = nn.Conv2d(channels, wide, 1, bias=False)
-        self.gate = gated
+        self.gate, self.residual = gated, residual
         self.activation = activation()
         self.narrow = nn.Conv2d(channels if gated else wide, channels, 1, bias=False)
         self.last_norm = nn.BatchNorm2d(channels)
-        nn.init.zeros_(self.last_norm.weight)
+        nn.init.constant_(self.last_norm.weight, 0 if residual else 1)
 
     def forward(self, x):
         parts = zip(self.depthwise, x.chunk(len(self.depthwise), dim=1), strict=True)
@@ -56,7 +57,8 @@ class SeparableUnit(nn.Module):
             y = self.activation(gate) * value
         else:
             y = self.activation(y)
-        return x + self.last_norm(self.narrow(y))
+        y = self.last_norm(self.narrow(y))
+        return x + y if self.residual else y
 
 
 def better_net():
@@ -95,6 +97,9 @@ def residual_net(
     return nn.Sequential(blocks | OrderedDict(output=output))
 
 
+LARGE_MAPS = {"widths": (64, 64, 96, 96), "units": (2, 2, 2, 2), "strides": (1, 1, 2, 1)}
+
+
 def mixed_net():
     """Return a second, larger attempt at the better network, not in notebook 09 yet: eight units, 180,906 parameters.
 
@@ -102,7 +107,7 @@ def mixed_net():
     multiplications. From the third block on the kernels are mixed, dilated ones among them. It meets every condition
     of the assignment, the receptive field of over 44 pixels included.
     """
-    return residual_net((64, 64, 96, 96), (2, 2, 2, 2), (1, 1, 2, 1), (NEAR, NEAR, MIXED, MIXED))
+    return residual_net(**LARGE_MAPS, kernels=(NEAR, NEAR, MIXED, MIXED))
 
 
 class Ninth(nn.Module):

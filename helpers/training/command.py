@@ -65,6 +65,7 @@ def parse(arguments=None):
     add("--data", default=None, help="folder or archive to read CIFAR-10 from (default: CIFAR10_DIR, else a download)")
     add("--runs", type=Path, default=OWN_RUNS, help="folder that the run's own folder is made in")
     add("--validate", action="store_true", help="hold out 5,000 training images and test on those: to choose a recipe")
+    add("--images", type=int, default=None, help="train on so many of the training images: for quick comparisons")
     add("--resume", action="store_true", help="go on from the checkpoint of an interrupted run of this name")
     add("--force", action="store_true", help="train anew under the name of a finished run; its end replaces that one")
     add("--device", default=None, help="cuda, mps or cpu (default: the fastest there is)")
@@ -210,6 +211,12 @@ def chosen_data(options, world):
     else:
         test_data = load_cifar10(False, options.data)
     source = data_source(options.data)
+    if options.images is not None:
+        there = len(train_data[1])
+        if not 0 < options.images < there:
+            raise TrainingError(f"--images is {options.images}; it must lie between 0 and the {there:,} that there are")
+        train_data, _ = split(*train_data, there - options.images)
+        source["training_images"] = f"{options.images:,} of {there:,}, drawn with a fixed seed"
     source["test_images"] = "validation split of the training images" if options.validate else "test images"
     return train_data, test_data, source
 
