@@ -96,3 +96,13 @@ def test_a_value_far_outside_is_an_arrow_and_no_reason_to_press_the_others_toget
 def test_a_kind_of_convolution_has_one_look(name):
     assert style.kind_look(name) == style.KIND_LOOKS[name.replace("_", " ").split()[0]]
     assert len(set(style.KIND_LOOKS.values())) == len(style.KIND_LOOKS)
+
+
+def test_the_bars_of_a_staircase_carry_their_errors():
+    steps = [("first", 60.0), ("second", 70.0), ("third", 69.0)]
+    drawn = plots.waterfall(steps, "accuracy (%)", [0.5, 1.0, 2.0])
+    lines = [[point[0] for point in bar.get_segments()[0]] for bar in drawn.axes[0].collections]
+    assert [ends[0] for ends in lines] == [59.5, 69.0, 67.0] and [ends[1] for ends in lines] == [60.5, 71.0, 71.0]
+    assert [text.get_text().strip() for text in drawn.axes[0].texts] == ["60.0", "+10.0", "-1.0"]
+    assert not plots.waterfall(steps, "accuracy (%)").axes[0].collections
+    plt.close("all")

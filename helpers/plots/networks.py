@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 
-from helpers.plots.style import BLUE, GREEN, GREY, ORANGE, PAPER, PURPLE, RED, SKY, YELLOW, bare, figure, styled
+from helpers.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAPER, PURPLE, RED, SKY, YELLOW, bare, figure, styled
 
 BLOCK_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 
@@ -148,8 +148,11 @@ def separable_unit(parts):
 
 
 @styled()
-def waterfall(steps, label):
-    """Draw ``steps``, pairs of (name, value), as bars from one value to the next; ``label`` is the axis'."""
+def waterfall(steps, label, errors=None):
+    """Draw ``steps``, pairs of (name, value), as bars from one value to the next; ``label`` is the axis'.
+
+    ``errors``: the standard error of each value, drawn as a line of one on both sides of it.
+    """
     names, values = zip(*steps, strict=True)
     drawn, axis = figure(size=(11, 0.6 + 0.6 * len(steps)))
     low = round(min(values) - 0.15 * (max(values) - min(values)))
@@ -158,7 +161,10 @@ def waterfall(steps, label):
         colour = GREY if not row else BLUE if value >= before else ORANGE
         axis.barh(row, value - before, left=before, color=colour, hatch="" if value >= before else "//")
         text = f"{value:.1f}" if not row else f"{value - before:+.1f}"
-        axis.text(max(value, before), row, f" {text}", va="center")
+        error = errors[row] if errors else 0
+        if error:
+            axis.errorbar(value, row, xerr=error, color=BLACK, capsize=4)
+        axis.text(max(value + error, before), row, f" {text}", va="center")
         if row + 1 < len(values):
             axis.plot([value, value], [row, row + 1], color=GREY, linewidth=1)
     axis.set_yticks(range(len(names)), names)
