@@ -1,4 +1,4 @@
-"""The better networks: the assignment's conditions, their units by hand, and the teacher."""
+"""The better networks: the assignment's conditions, and their units by hand."""
 
 import pytest
 import torch
@@ -14,7 +14,6 @@ from helpers.networks import (
     count_parameters,
     load_pretrained,
     mixed_net,
-    teacher_net,
 )
 
 
@@ -69,23 +68,3 @@ def test_separable_unit_by_hand():
     gate, value = (y @ unit.widen.weight.flatten(1).T).chunk(2, dim=1)
     y = scale * (gate * torch.sigmoid(gate) * value) @ unit.narrow.weight.flatten(1).T
     assert torch.allclose(unit(x).flatten(1), x.flatten(1) + y, atol=1e-6)
-
-
-def test_teacher_net_is_large_and_plain():
-    """Seven 3×3 convolutions; 24 times the parameters of its student, and in half precision under 10 MB."""
-    network = teacher_net()
-    kernels = [layer.kernel_size for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    assert kernels == [(3, 3)] * 7
-    assert 2 * count_parameters(network) == 2 * 4_462_914 < 10e6
-    assert [tuple(network[:end](torch.zeros(2, 3, 32, 32)).shape[1:]) for end in (10, 17, 24)] == [
-        (96, 16, 16),
-        (256, 8, 8),
-        (512, 4, 4),
-    ]
-    widening, keeping = network[3], network[7]
-    x = torch.randn(1, 24, 8, 8)
-    y = widening(x)
-    assert torch.allclose(y[:, :24], x, atol=1e-5)  # it begins by passing on what comes in
-    assert not torch.allclose(y[:, 24:48], x, atol=1e-5) and torch.allclose(keeping(y), y, atol=1e-5)
-    x = torch.randn(2, 3, 32, 32)
-    assert torch.equal(network.eval()(x), network[:-1](x) / 9)

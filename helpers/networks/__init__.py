@@ -13,7 +13,6 @@ from helpers.networks.better import (
     better_net,
     mixed_net,
     residual_net,
-    teacher_net,
 )
 from helpers.networks.lesson import (
     KIND_WIDTHS,
@@ -24,3 +23,4 @@ from helpers.networks.lesson import (
     tutorial_net,
 )
 from helpers.networks.registry import NETWORKS, build, count_parameters, load_pretrained
+from helpers.networks.teacher import teacher_net

@@ -1,4 +1,4 @@
-"""The better networks of notebook 09, made of residual units, and the large one that teaches them."""
+"""The better networks of notebook 09, made of residual units."""
 
 from collections import OrderedDict
 
@@ -108,32 +108,6 @@ def mixed_net():
     of the assignment, the receptive field of over 44 pixels included.
     """
     return residual_net(**LARGE_MAPS, kernels=(NEAR, NEAR, MIXED, MIXED))
-
-
-class Ninth(nn.Module):
-    """A ninth of the input, of any shape: logits that begin small let a large network begin with large steps."""
-
-    def forward(self, x):
-        return x / 9
-
-
-def teacher_net():
-    """Return a large teacher, not in notebook 09 yet: seven ordinary 3×3 convolutions, 4,462,914 parameters.
-
-    Nothing about it is small; it is what the small network learns from. Its convolutions come in pairs
-    of one width, with maximum pooling after the first: few layers with many channels are what machines multiply
-    fastest. All but the first begin by passing on what comes in, as far as their channels go. Source: K. Jordan,
-    *94% on CIFAR-10 in 3.29 Seconds on a Single GPU*, 2024, whose networks this one resembles, without their whitening.
-    """
-    layers, channels = [nn.Conv2d(3, 24, 3, padding=1, bias=False), nn.BatchNorm2d(24), nn.GELU()], 24
-    for width in (96, 256, 512):
-        widening, keeping = (nn.Conv2d(c, width, 3, padding=1, bias=False) for c in (channels, width))
-        for layer in (widening, keeping):
-            nn.init.dirac_(layer.weight.data[: layer.in_channels])
-        layers += [widening, nn.MaxPool2d(2), nn.BatchNorm2d(width), nn.GELU()]
-        layers += [keeping, nn.BatchNorm2d(width), nn.GELU()]
-        channels = width
-    return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(channels, 10), Ninth())
 
 
 # The way to better_net, one change at a time: notebook 09 trains each step for a few epochs. And one way not taken:

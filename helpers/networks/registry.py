@@ -4,9 +4,10 @@ from functools import partial
 
 import torch
 
-from helpers.networks.better import FINE, STEPS, better_net, mixed_net, residual_net, teacher_net
+from helpers.networks.better import FINE, STEPS, better_net, mixed_net, residual_net
 from helpers.networks.lesson import KIND_WIDTHS, KINDS, kind_net, less_weighted_net, session_net, tutorial_net
 from helpers.networks.staircase import STAIRCASE
+from helpers.networks.teacher import teacher_net
 from helpers.records import OWN_RUNS, find_run, read_record, sha256
 
 NETWORKS = {network.__name__: network for network in (session_net, less_weighted_net, tutorial_net)}

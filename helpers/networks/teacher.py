@@ -1,0 +1,53 @@
+"""The large network that teaches the better one (notebook 09): few layers, many channels, quickly trained.
+
+Its ideas are K. Jordan's, *94% on CIFAR-10 in 3.29 Seconds on a Single GPU*, 2024.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers.data import SAMPLE, load_cifar10, to_device
+
+
+def whitening():
+    """Return a fixed 2×2 convolution of 24 channels whose answers to ordinary images are uncorrelated, of variance 1.
+
+    Its filters are the twelve principal components of the sample's 2×2 patches, each divided by its standard
+    deviation, and their negatives. Neighbouring pixels and colours say nearly the same; with this first layer, the
+    layers after it need not learn that first. Only its bias is trained.
+    """
+    images, labels = load_cifar10(True, SAMPLE)
+    pixels, _ = to_device(torch.from_numpy(images), torch.from_numpy(labels), torch.device("cpu"))
+    patches = F.unfold(pixels, 2).transpose(1, 2).reshape(-1, 12).double()
+    variances, components = torch.linalg.eigh(patches.T @ patches / len(patches))
+    filters = (components / (variances + 5e-4).sqrt()).T.reshape(12, 3, 2, 2).float()
+    layer = nn.Conv2d(3, 24, 2)
+    layer.weight = nn.Parameter(torch.cat([filters, -filters]), requires_grad=False)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Ninth(nn.Module):
+    """A ninth of the input, of any shape: logits that begin small let a large network begin with large steps."""
+
+    def forward(self, x):
+        return x / 9
+
+
+def teacher_net(widths=(96, 256, 512)):
+    """Return the teacher: a whitening layer and six ordinary 3×3 convolutions, 4,462,242 parameters.
+
+    Nothing about it is small. Its convolutions come in pairs of one width, with maximum pooling after the first:
+    few layers with many channels are what machines multiply fastest. They begin by passing on what comes in, as far
+    as their channels go.
+    """
+    layers, channels = [whitening(), nn.GELU()], 24
+    for width in widths:
+        widening, keeping = (nn.Conv2d(c, width, 3, padding=1, bias=False) for c in (channels, width))
+        for layer in (widening, keeping):
+            nn.init.dirac_(layer.weight.data[: layer.in_channels])
+        layers += [widening, nn.MaxPool2d(2), nn.BatchNorm2d(width), nn.GELU()]
+        layers += [keeping, nn.BatchNorm2d(width), nn.GELU()]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(channels, 10), Ninth())

@@ -1,0 +1,44 @@
+"""The teacher: its first layer whitens, its convolutions begin by passing on what comes in."""
+
+import torch
+from torch import nn
+
+from helpers import data
+from helpers.networks import count_parameters, teacher_net
+from helpers.networks.teacher import whitening
+
+
+def test_teacher_net_is_large_and_plain():
+    """Six 3×3 convolutions; in half precision its parameters take less than 10 MB."""
+    network = teacher_net()
+    kernels = [layer.kernel_size for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    assert kernels == [(2, 2)] + [(3, 3)] * 6
+    assert count_parameters(network) == 4_462_242 and 2 * 4_462_242 < 10e6
+    sizes = [tuple(network[:end](torch.zeros(2, 3, 32, 32)).shape[1:]) for end in (2, 9, 16, 23)]
+    assert sizes == [(24, 31, 31), (96, 15, 15), (256, 7, 7), (512, 3, 3)]
+
+
+def test_whitened_patches_are_uncorrelated_and_of_variance_one():
+    """Of training images that it was not made from; and what is not whitened is far from it."""
+    images, labels = (torch.from_numpy(part) for part in data.load_cifar10(False, data.SAMPLE))
+    pixels, _ = data.to_device(images, labels, torch.device("cpu"))
+    layer = whitening()
+    whitened = layer(pixels)
+    assert torch.equal(whitened[:, :12], -whitened[:, 12:])
+    spread = torch.cov(whitened[:, :12].transpose(0, 1).flatten(1))
+    assert (spread.diagonal() > 0.5).all() and (spread.diagonal() < 1.3).all()
+    assert (spread - spread.diagonal().diag()).abs().max() < 0.15
+    plain = torch.cov(nn.functional.unfold(pixels, 2).transpose(0, 1).flatten(1))
+    assert (plain - plain.diagonal().diag()).abs().max() > 0.8
+    assert not layer.weight.requires_grad and layer.bias.requires_grad
+
+
+def test_its_convolutions_begin_by_passing_on_what_comes_in():
+    network = teacher_net().eval()
+    widening, keeping = network[2], network[6]
+    x = torch.randn(1, 24, 8, 8)
+    y = widening(x)
+    assert torch.allclose(y[:, :24], x, atol=1e-5)
+    assert not torch.allclose(y[:, 24:48], x, atol=1e-5) and torch.allclose(keeping(y), y, atol=1e-5)
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(network(x), network[:-1](x) / 9)
