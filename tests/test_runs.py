@@ -106,8 +106,6 @@ NOTEBOOK_OF = {
     "session_62": "06_train_62_epochs",
     "session_84": "07_train_84_epochs",
     "no_augmentation": "05_no_augmentation",
-    "better_62": "09_better_network",
-    "better_42_taught": "09_better_network",
 }
 
 
