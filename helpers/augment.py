@@ -52,6 +52,7 @@ PIPELINES = {
     "light": lambda: [horizontal_flip(), shift_scale_rotate(), coarse_dropout()],
     "gentle": lambda: [horizontal_flip(), shift_scale_rotate(), coarse_dropout(p=0.2)],
     "strong": lambda: [horizontal_flip(), *crop(), shift_scale_rotate(shift=0), coarse_dropout()],
+    "shifted": lambda: [horizontal_flip(), *crop(2)],
 }
 
 

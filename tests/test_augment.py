@@ -59,6 +59,13 @@ def test_crop_alone_moves_by_whole_pixels(images):
     assert {moved.tobytes() for moved in draws(augment.Augment(augment.crop()), images[0], 1000)} == windows
 
 
+def test_shifted_moves_by_two_pixels_at_most_and_mirrors(images):
+    padded = np.pad(images[0], ((2, 2), (2, 2), (0, 0)), mode="reflect")
+    windows = [padded[y : y + 32, x : x + 32] for y in range(5) for x in range(5)]
+    expected = {window.tobytes() for window in windows} | {window[:, ::-1].tobytes() for window in windows}
+    assert {moved.tobytes() for moved in draws(augment.pipeline("shifted"), images[0], 1000)} == expected
+
+
 def test_the_same_key_gives_the_same_image_and_any_other_another(images):
     first, second = augment.pipeline("light", seed=3), augment.pipeline("light", seed=3)
     reference = draws(first, images[0], 200)
