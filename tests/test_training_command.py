@@ -118,11 +118,13 @@ def test_a_finished_run_is_not_overwritten_unless_told(tmp_path, capsys):
     assert "--force" not in read_record("run", tmp_path)["command"]
 
 
+@pytest.mark.parametrize("more", ([], ["--ema", "0.9"]))
 @pytest.mark.parametrize("large", (False, True))
-def test_a_large_network_is_kept_in_half_precision_and_tested_as_it_is_kept(large, monkeypatch, tmp_path):
-    """In a record of either kind, what stands is what the weights beside it give."""
+def test_a_large_network_is_kept_in_half_precision_and_tested_as_it_is_kept(large, more, monkeypatch, tmp_path):
+    """In a record of either kind, of the last weights or of their average, stands what the weights beside it give."""
     monkeypatch.setattr(command, "LARGE", 62_006 if large else 62_007)  # parameters; tutorial_net has 62,006
-    record = one_epoch(tmp_path)
+    record = one_epoch(tmp_path, *more)
+    assert record["parameters"] == 62_006
     state = torch.load(tmp_path / "run" / "weights.pt", weights_only=True)
     assert {value.dtype for value in state.values()} == {torch.float16 if large else torch.float32}
     network = load_pretrained("run", tmp_path)
