@@ -23,7 +23,8 @@ def whitening():
     variances, components = torch.linalg.eigh(patches.T @ patches / len(patches))
     filters = (components / (variances + 5e-4).sqrt()).T.reshape(12, 3, 2, 2).float()
     layer = nn.Conv2d(3, 24, 2)
-    layer.weight = nn.Parameter(torch.cat([filters, -filters]), requires_grad=False)
+    del layer.weight
+    layer.register_buffer("weight", torch.cat([filters, -filters]))  # which no optimizer sees
     nn.init.zeros_(layer.bias)
     return layer
 
