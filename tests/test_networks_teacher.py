@@ -19,7 +19,7 @@ def test_teacher_net_is_large_and_plain():
 
 
 def test_whitened_patches_are_uncorrelated_and_of_variance_one():
-    """Of training images that it was not made from; and what is not whitened is far from it."""
+    """Of test images, from which it was not made; and what is not whitened is far from it."""
     images, labels = (torch.from_numpy(part) for part in data.load_cifar10(False, data.SAMPLE))
     pixels, _ = data.to_device(images, labels, torch.device("cpu"))
     layer = whitening()

@@ -48,5 +48,5 @@ def load_pretrained(name, runs=None):
 
 
 def count_parameters(module):
-    """Return how many numbers training adjusts in ``module``."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    """Return how many numbers training adjusts in ``module``, or has adjusted: in a moving average they are frozen."""
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -36,7 +36,7 @@ class Ninth(nn.Module):
         return x / 9
 
 
-def teacher_net(widths=(96, 256, 512)):
+def teacher_net():
     """Return the teacher: a whitening layer and six ordinary 3×3 convolutions, 4,462,242 parameters.
 
     Nothing about it is small. Its convolutions come in pairs of one width, with maximum pooling after the first:
@@ -44,7 +44,7 @@ def teacher_net(widths=(96, 256, 512)):
     as their channels go.
     """
     layers, channels = [whitening(), nn.GELU()], 24
-    for width in widths:
+    for width in (96, 256, 512):
         widening, keeping = (nn.Conv2d(c, width, 3, padding=1, bias=False) for c in (channels, width))
         for layer in (widening, keeping):
             nn.init.dirac_(layer.weight.data[: layer.in_channels])

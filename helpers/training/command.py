@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from helpers.augment import PIPELINES
 from helpers.cost import network_cost
 from helpers.data import SAMPLE, Cifar10, data_source, load_cifar10, split, test_loader
-from helpers.networks import NETWORKS, build, count_parameters
+from helpers.networks import NETWORKS, count_parameters
 from helpers.records import OWN_RUNS, RUNS, plain_name, progress_line, sha256, write_record
 from helpers.training.checkpoints import precision_of, write_state
 from helpers.training.distributed import World
@@ -240,10 +240,10 @@ def _of_all_starts(what, history):
     return ", then ".join(dict.fromkeys(row[what] for row in history if what in row))
 
 
-def kept_state(network, parameters):
-    """Return the state of ``network`` to keep, on the CPU; from ``LARGE`` on the parameters are rounded, in it too."""
+def kept_state(network):
+    """Return the state of ``network`` to keep, on the CPU; the parameters of a ``LARGE`` one are rounded, in it too."""
     state = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
-    if parameters >= LARGE:
+    if count_parameters(network) >= LARGE:
         halves = {key: parameter.detach().half() for key, parameter in network.named_parameters()}
         network.load_state_dict(halves, strict=False)
         state |= {key: value.cpu().contiguous() for key, value in halves.items()}
@@ -255,8 +255,7 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
     folder = Path(runs) / name
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "weights.pt"
-    parameters = count_parameters(build(recipe.network))  # in a moving average, nothing is trained
-    write_state(weights, kept_state(network, parameters))
+    write_state(weights, kept_state(network))
     test, sample = (
         evaluate(network, test_loader(Cifar10(*images), device=device), device)
         for images in (test_data, load_cifar10(False, SAMPLE))
@@ -265,7 +264,7 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
         "name": name,
         "command": command,
         "network": recipe.network,
-        "parameters": parameters,
+        "parameters": count_parameters(network),
         "macs": network_cost(network).total.macs,
         "recipe": dataclasses.asdict(recipe) | {"schedule": "OneCycle, cosine to zero"},
         "seed": recipe.seed,
