@@ -65,6 +65,25 @@ def test_workers_leave_a_core_of_those_granted(monkeypatch, device, cores, proce
     assert Speed.best(torch.device(device)).workers == workers
 
 
+@pytest.mark.parametrize(("half", "full"), [(1, 2), (2, 1)])
+def test_a_busy_start_does_not_decide_on_bfloat16(monkeypatch, half, full):
+    """Products that take (half, full) seconds, and ten times as long while something else runs: the first six."""
+
+    class Matrix:
+        now, products = 0, 0
+
+        def __init__(self, *_, dtype):
+            self.seconds = half if dtype == torch.bfloat16 else full
+
+        def __matmul__(self, _):
+            Matrix.now += self.seconds * (10 if Matrix.products < 6 else 1)
+            Matrix.products += 1
+
+    monkeypatch.setattr(machine.torch, "ones", Matrix)
+    monkeypatch.setattr(machine.time, "perf_counter", lambda: Matrix.now)
+    assert machine._bfloat16_pays.__wrapped__() == (half < full)
+
+
 @pytest.mark.parametrize("pays", [True, False])
 def test_best_speed_takes_bfloat16_only_where_it_pays(monkeypatch, pays):
     """Some CPUs have the instructions and are slower with them than in float32."""
