@@ -8,6 +8,7 @@ from short_runs import CPU, small
 from helpers import data, training
 from helpers.training import Recipe
 from helpers.training.recipe import OPTIMIZERS
+from helpers.training.run import Run
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,7 @@ from helpers.training.recipe import OPTIMIZERS
         {"warmup": 0.0},
         {"optimizer": "Adan"},
         {"clip": -1.0},
+        {"decayed": "some"},
     ],
 )
 def test_recipe_that_makes_no_sense_is_refused(wrong):
@@ -82,3 +84,20 @@ def test_adamw_decays_weights_apart_from_their_gradients():
             adaptive = mean / (1 - 0.8**step) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
             values[index] = values[index] * (1 - 0.01 * 0.1) - 0.01 * adaptive
     assert torch.allclose(network[1].weight, values[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(("decayed", "others"), [("all", 0.9), ("kernels", 1.0)])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_weight_decay_pulls_at_what_the_recipe_says(optimizer, decayed, others):
+    """A step without gradients shrinks kernels by a tenth; biases and BatchNorm too, unless spared."""
+    recipe = small(network="session_net", optimizer=optimizer, lr=1.0, weight_decay=0.1, decayed=decayed)
+    run = Run(recipe, 100, CPU, training.Speed())
+    before = {name: parameter.detach().clone() for name, parameter in run.network.named_parameters()}
+    for parameter in run.network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    for group in run.optimizer.param_groups:
+        group |= {"lr": 1.0, "nesterov": False}  # whatever schedule and momentum make of a first step
+    run.optimizer.step()
+    for name, parameter in run.network.named_parameters():
+        factor = 0.9 if before[name].dim() > 1 else others
+        assert torch.allclose(parameter, factor * before[name]), name

@@ -21,7 +21,7 @@ from helpers.training.checkpoints import precision_of, write_state
 from helpers.training.distributed import World
 from helpers.training.epoch import TrainingError, evaluate
 from helpers.training.machine import Speed, best_device, device_name, idle_gpu, precisions, usable_device
-from helpers.training.recipe import OPTIMIZERS, Recipe
+from helpers.training.recipe import DECAYED, OPTIMIZERS, Recipe
 from helpers.training.run import fit
 
 MOST_WORKERS = 256
@@ -56,6 +56,7 @@ def parse(arguments=None):
     add("--warmup", type=float, default=recipe.warmup, help="share of the run in which the learning rate rises")
     add("--momentum", type=float, default=recipe.momentum, help="Nesterov momentum of SGD, first beta of AdamW")
     add("--weight-decay", type=float, default=recipe.weight_decay, help="pull of the weights towards zero")
+    add("--decayed", choices=DECAYED, default=recipe.decayed, help="which weights; kernels: no biases, no BatchNorm")
     add("--clip", type=float, default=recipe.clip, help="largest norm of a step's gradient")
     add("--augment", choices=sorted(PIPELINES), default=recipe.augment, help="which pipeline of helpers/augment.py")
     add("--ema", type=float, default=recipe.ema, help="decay of the moving average of the weights; 0 is none")

@@ -20,6 +20,7 @@ class Recipe:
     warmup: float = 0.2  #: share of the run in which the learning rate rises
     momentum: float = 0.9  #: Nesterov's, of SGD; the first beta of AdamW
     weight_decay: float = 5e-4  #: pull of the weights towards zero
+    decayed: str = "all"  #: what that pulls at: "all" parameters, or "kernels", which leaves biases and BatchNorm alone
     clip: float | None = None  #: largest norm of a step's gradient, which is scaled down to it; None: any
     augment: str = "gentle"  #: a name in helpers.augment.PIPELINES
     ema: float = 0.0  #: decay a step of the exponential moving average of the weights; 0: none
@@ -29,6 +30,8 @@ class Recipe:
     def __post_init__(self):
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"there is no optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
+        if self.decayed not in DECAYED:
+            raise ValueError(f"decayed is {self.decayed!r}; it must be one of {', '.join(DECAYED)}")
         if self.teacher is not None:
             plain_name(self.teacher)
         for names, words, holds in LIMITS:
@@ -47,6 +50,8 @@ LIMITS = (  # of the numbers; a comparison with nan is false
     ("ema", "0, or a number above it and below 1", lambda value: 0 <= value < 1),
 )
 
+DECAYED = ("all", "kernels")
+
 OPTIMIZERS = {
     "SGD": lambda weights, recipe: torch.optim.SGD(
         weights, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
@@ -55,3 +60,13 @@ OPTIMIZERS = {
         weights, recipe.lr, (recipe.momentum, 0.999), weight_decay=recipe.weight_decay
     ),
 }
+
+
+def parameter_groups(network, recipe):
+    """Return the parameters of ``network`` as an optimizer takes them: in two groups where not all are decayed."""
+    if recipe.decayed == "all":
+        return [{"params": list(network.parameters())}]
+    kernels, others = (
+        [weights for weights in network.parameters() if (weights.dim() > 1) is wanted] for wanted in (True, False)
+    )
+    return [{"params": kernels}, {"params": others, "weight_decay": 0.0}]

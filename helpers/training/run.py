@@ -22,7 +22,7 @@ from helpers.training.distillation import Distillation, cross_entropy
 from helpers.training.distributed import ALONE
 from helpers.training.epoch import Average, TrainingError, predict, score, train_epoch
 from helpers.training.machine import Speed, best_device, device_name, keep_freed_memory
-from helpers.training.recipe import OPTIMIZERS
+from helpers.training.recipe import OPTIMIZERS, parameter_groups
 
 NOT_COMPILED = "torch.compile does not work here ({}): training goes on without it, more slowly."
 
@@ -101,7 +101,7 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.network = speed.laid_out(build(recipe.network), device)
         self.stepped = speed.compiled(world.wrap(self.network))
-        self.optimizer = OPTIMIZERS[recipe.optimizer](self.network.parameters(), recipe)
+        self.optimizer = OPTIMIZERS[recipe.optimizer](parameter_groups(self.network, recipe), recipe)
         warmup = recipe.warmup
         if warmup * (recipe.epochs * self.steps) == 1:
             warmup *= 1 + 1e-9  # PyTorch divides by the steps of the rise less one
