@@ -10,6 +10,7 @@ from helpers import data, records
 from helpers.networks import KIND_WIDTHS, build, count_parameters, load_pretrained
 from helpers.records import RUNS, read_record
 from helpers.training import evaluate
+from helpers.training.command import LARGE
 
 NAMES = sorted(path.parent.name for path in RUNS.glob("*/record.json"))
 CPU = torch.device("cpu")
@@ -21,7 +22,9 @@ def check(record):
     assert [row["epoch"] for row in record["history"]] == list(range(1, record["recipe"]["epochs"] + 1))
     test, last = record["test"], record["history"][-1]
     confusion = torch.tensor(test["confusion"])
-    assert test["correct"] == confusion.diagonal().sum() == last["test_correct"]
+    rounded = 2 if record["parameters"] >= LARGE else 0  # a large network is tested as it is kept, in half precision
+    assert test["correct"] == confusion.diagonal().sum()
+    assert abs(test["correct"] - last["test_correct"]) <= rounded
     assert confusion.sum(1).tolist() == [1000] * 10
     assert test["accuracy"] == pytest.approx(test["correct"] / 100)
     assert list(test["class_accuracy"].values()) == pytest.approx((confusion.diagonal() / 10).tolist())
@@ -83,6 +86,11 @@ def test_runs_that_a_look_at_the_test_set_has_informed_are_marked():
     assert "Both better runs were chosen with an eye on the test images" in readme
 
 
+def test_runs_say_what_their_recipes_were_chosen_on():
+    """Those whose recipes were chosen on training images that were held out, or copied from others' publications."""
+    assert {name for name in NAMES if "held-out" in read_record(name).get("chosen_on", "")} == {"teacher_18"}
+
+
 def test_changed_weights_are_found_out():
     """The check above can fail: one weight in a thousand set to zero changes the count."""
     network = load_pretrained("session_62")
@@ -106,6 +114,7 @@ NOTEBOOK_OF = {
     "session_62": "06_train_62_epochs",
     "session_84": "07_train_84_epochs",
     "no_augmentation": "05_no_augmentation",
+    "teacher_18": "09_better_network",
 }
 
 
