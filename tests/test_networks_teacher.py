@@ -45,7 +45,7 @@ def test_its_convolutions_begin_by_passing_on_what_comes_in():
 
 
 def test_weight_decay_leaves_the_scale_of_its_numbers():
-    """It shrank BatchNorm's scales to a fifth in a first version, where GELU is nearly linear."""
+    """It shrank BatchNorm's scales to a quarter in a first version, where GELU is nearly linear."""
     network = teacher_net()
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=1)

@@ -22,9 +22,7 @@ def whitening():
     patches = F.unfold(pixels, 2).transpose(1, 2).reshape(-1, 12).double()
     variances, components = torch.linalg.eigh(patches.T @ patches / len(patches))
     filters = (components / (variances + 5e-4).sqrt()).T.reshape(12, 3, 2, 2).float()
-    layer = nn.Conv2d(3, 24, 2)
-    del layer.weight
-    layer.register_buffer("weight", torch.cat([filters, -filters]))  # which no optimizer sees
+    layer = with_fixed_weight(nn.Conv2d(3, 24, 2), torch.cat([filters, -filters]))
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -34,9 +32,13 @@ def normalized(channels):
 
     Weight decay would shrink the scale, and GELU of small numbers is nearly linear.
     """
-    layer = nn.BatchNorm2d(channels)
+    return with_fixed_weight(nn.BatchNorm2d(channels), torch.ones(channels))
+
+
+def with_fixed_weight(layer, weight):
+    """Return ``layer`` with ``weight``, of the same shape, in place of its own, as a buffer: no optimizer sees it."""
     del layer.weight
-    layer.register_buffer("weight", torch.ones(channels))  # which no optimizer sees
+    layer.register_buffer("weight", weight)
     return layer
 
 
