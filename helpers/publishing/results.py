@@ -1,7 +1,7 @@
 """The results of all runs as tables: ``python -m helpers.publishing.results`` brings them up to date.
 
 The README's table between its two markers, from the records of the reference runs; and, in
-``notebooks/runs/experiments.csv``, the log of the experiments for the better network (notebook 09).
+``notebooks/runs/experiments.csv``, the log of the short runs for the better network and its teacher (notebook 09).
 """
 
 import csv
@@ -40,23 +40,36 @@ def with_results(text, runs=RUNS):
     return f"{before}{BEGIN}\n{results_table(runs)}\n{END}{after}"
 
 
-COLUMNS = ("experiment", "network", "parameters", "macs", "epochs", "optimizer", "lr", "weight_decay", "augment")
-COLUMNS += ("ema", "teacher", "seed")
-MEASURED = ("validation_accuracy", "seconds", "device")
+SERIES = ("experiments", "teachers", "staircase")
+COLUMNS = ("series", "experiment", "network", "parameters", "macs", "training_images", "epochs", "batch_size")
+COLUMNS += ("optimizer", "lr", "weight_decay", "decayed", "augment", "ema", "teacher", "seed")
+MEASURED = ("scored_on", "accuracy", "seconds", "device")
 
 
 def experiments_csv(runs=RUNS):
-    """Return every run in ``runs/experiments`` as a row of comma-separated values, the highest accuracy first."""
+    """Return every short run of the ``SERIES`` as a row of comma-separated values, the best of each series first."""
     records = [
-        read_record(path.parent.name, path.parent.parent) for path in Path(runs).glob("experiments/*/record.json")
+        read_record(path.parent.name, path.parent.parent) | {"series": series}
+        for series in SERIES
+        for path in Path(runs).glob(f"{series}/*/record.json")
     ]
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS + MEASURED, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
-    for record in sorted(records, key=lambda record: (-record["test"]["accuracy"], record["name"])):
-        accuracy = round(record["test"]["accuracy"], 2)
-        table.writerow(record["recipe"] | record | {"experiment": record["name"], "validation_accuracy": accuracy})
+    order = ("series", "scored_on", "best first", "experiment")
+    for row in sorted(map(_row, records), key=lambda row: [row[key] for key in order]):
+        table.writerow(row)
     return text.getvalue()
+
+
+def _row(record):
+    """Return what the log says of a record, and "best first", to sort by."""
+    held_out = record["data"]["test_images"] != "test images"
+    drawn = record["data"].get("training_images", "45,000" if held_out else "50,000")
+    seen = {"training_images": drawn.split()[0].replace(",", ""), "scored_on": record["data"]["test_images"]}
+    accuracy = record["test"]["accuracy"]
+    named = {"experiment": record["name"], "accuracy": round(accuracy, 2), "best first": -accuracy}
+    return {"decayed": "all"} | record["recipe"] | record | seen | named
 
 
 if __name__ == "__main__":
