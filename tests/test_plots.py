@@ -103,6 +103,6 @@ def test_the_bars_of_a_staircase_carry_their_errors():
     drawn = plots.waterfall(steps, "accuracy (%)", [0.5, 1.0, 2.0])
     lines = [[point[0] for point in bar.get_segments()[0]] for bar in drawn.axes[0].collections]
     assert [ends[0] for ends in lines] == [59.5, 69.0, 67.0] and [ends[1] for ends in lines] == [60.5, 71.0, 71.0]
-    assert [text.get_text().strip() for text in drawn.axes[0].texts] == ["60.0", "+10.0", "-1.0"]
+    assert [text.get_text().strip() for text in drawn.axes[0].texts] == ["60.0", "+10.0", "−1.0"]
     assert not plots.waterfall(steps, "accuracy (%)").axes[0].collections
     plt.close("all")

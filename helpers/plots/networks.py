@@ -160,7 +160,7 @@ def waterfall(steps, label, errors=None):
         before = values[row - 1] if row else low
         colour = GREY if not row else BLUE if value >= before else ORANGE
         axis.barh(row, value - before, left=before, color=colour, hatch="" if value >= before else "//")
-        text = f"{value:.1f}" if not row else f"{value - before:+.1f}"
+        text = f"{value:.1f}" if not row else f"{value - before:+.1f}".replace("-", "−")
         error = errors[row] if errors else 0
         if error:
             axis.errorbar(value, row, xerr=error, color=BLACK, capsize=4)
