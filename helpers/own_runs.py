@@ -11,7 +11,7 @@ import re
 from helpers import data, plots, training
 from helpers.records import OWN_RUNS, epoch_line, read_record
 
-SCATTER = 0.25  # percentage points: the standard deviation of one run among seeds, from 0.2 to 0.3 in this course
+SCATTER = 0.25  # percentage points: the standard deviation of a full run among seeds, assumed
 WEAK = 80  # percent: a full run of session_net that ends below that has gone wrong somewhere
 
 
@@ -98,14 +98,12 @@ ROWS = {
 def chance(reference, own):
     """Return by how many percentage points two equally good runs differ by chance, at two standard deviations.
 
-    Chance is the seed of each run, ``SCATTER``, and which images each was tested on (were they the same ones, it is a
-    little less).
+    Chance is the seed of each run, ``SCATTER``. Both were tested on the same images, but where one saw only a part of
+    them, it is also which part: the variance of a mean of n out of N is that of one image times 1/n − 1/N.
     """
-    variance = 2 * SCATTER**2
-    for run in (reference, own):
-        share = run["test"]["correct"] / run["test"]["images"]
-        variance += 100**2 * share * (1 - share) / run["test"]["images"]
-    return 2 * math.sqrt(variance)
+    share = reference["test"]["correct"] / reference["test"]["images"]
+    part = abs(1 / own["test"]["images"] - 1 / reference["test"]["images"])
+    return 2 * math.sqrt(2 * SCATTER**2 + 100**2 * share * (1 - share) * part)
 
 
 def verdict(reference, own):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 
@@ -111,17 +112,21 @@ def test_a_damaged_run_or_one_of_another_network_is_named_and_left_alone(tmp_pat
         assert path.read_text(encoding="utf-8") == text
 
 
-def test_chance_is_the_scatter_of_two_runs_and_of_two_sets_of_images():
+def test_chance_is_the_scatter_of_two_runs_on_the_same_images():
+    """And where one was tested on 1,000 of the 10,000, which ones: drawn here without repetition."""
     reference = own_record(test=with_correct(8791))
-    by_hand = 2 * (2 * 0.25**2 + 2 * 87.91 * (100 - 87.91) / 10_000) ** 0.5
-    assert own_runs.chance(reference, reference) == pytest.approx(by_hand) == pytest.approx(1.16, abs=0.01)
+    assert own_runs.chance(reference, reference) == pytest.approx(2 * (2 * 0.25**2) ** 0.5)
+    on_a_part = own_record(test=with_correct(8791) | {"correct": 870, "images": 1_000})
+    right, rng = np.arange(10_000) < 8791, np.random.default_rng(0)
+    parts = [100 * rng.choice(right, 1_000, replace=False).mean() for _ in range(4_000)]
+    assert own_runs.chance(reference, on_a_part) == pytest.approx(2 * (2 * 0.25**2 + np.var(parts)) ** 0.5, rel=0.05)
 
 
 @pytest.mark.parametrize(
     "changes, said",
     [
         ({"test": with_correct(8791 - 60)}, "0.60 points below session_62: no more than chance"),
-        ({"test": with_correct(8791 + 200)}, "2.00 points above session_62: more than chance"),
+        ({"test": with_correct(8791 + 75)}, "0.75 points above session_62: more than chance"),
         ({"recipe": {"epochs": 1}, "test": with_correct(4000)}, "not do the same: epochs 62, yours 1"),
         ({"data": {"source": "contact sheets of 3,000 images"}}, "images 60,000, yours 3,000"),
         ({"data": {"training_images": "500 of 50,000"}}, "trained on all, yours 500 of 50,000"),
