@@ -101,9 +101,8 @@ def chance(reference, own):
     Chance is the seed of each run, ``SCATTER``. Both were tested on the same images, but where one saw only a part of
     them, it is also which part: the variance of a mean of n out of N is that of one image times 1/n − 1/N.
     """
-    share = reference["test"]["correct"] / reference["test"]["images"]
-    part = abs(1 / own["test"]["images"] - 1 / reference["test"]["images"])
-    return 2 * math.sqrt(2 * SCATTER**2 + 100**2 * share * (1 - share) * part)
+    percent, part = reference["test"]["accuracy"], abs(1 / own["test"]["images"] - 1 / reference["test"]["images"])
+    return 2 * math.sqrt(2 * SCATTER**2 + percent * (100 - percent) * part)
 
 
 def verdict(reference, own):

@@ -548,6 +548,12 @@ def test_the_verdict_is_computed(folder, monkeypatch, capsys, correct, verdict):
     assert f"up to {chance:.2f} points" in said
 
 
+def test_the_verdict_allows_for_a_run_that_was_tested_on_a_part_of_the_images(folder, monkeypatch, capsys):
+    said, _ = beside(folder, monkeypatch, capsys, own_record(correct=818, images=1000))
+    chance = 2 * math.sqrt(2 * 0.25**2 + 83.3 * 16.7 * (1 / 1_000 - 1 / 10_000))
+    assert f"1.50 points below the reference run: no more than chance, which makes up to {chance:.2f} points" in said
+
+
 # The story is that of the reference run -----------------------------------------------------------------------------
 
 
