@@ -7,6 +7,7 @@ sentence and no assertion depends on it. Notebook 06 is the first to use it.
 import dataclasses
 import math
 import re
+import shlex
 
 from helpers import data, plots, training
 from helpers.records import OWN_RUNS, epoch_line, read_record
@@ -24,7 +25,7 @@ def own_run(recipe, mode, sample_epochs=2, runs=OWN_RUNS):
     """
     name = training.own_name(recipe)
     if mode == "train" and not (runs / name / "record.json").exists():
-        training.main([*command(recipe).split()[3:], "--resume", "--runs", str(runs)], progress=True)
+        training.main([*shlex.split(command(recipe))[3:], "--resume", "--runs", str(runs)], progress=True)
     elif mode == "quick" and sample_epochs:
         print("Quick mode, on the sample; not kept:")
         small = dataclasses.replace(recipe, epochs=sample_epochs)
@@ -35,7 +36,7 @@ def own_run(recipe, mode, sample_epochs=2, runs=OWN_RUNS):
     if own:
         print(f"Your run, runs/{name}: {summary(own)}.")
         print("It is finished and stays as it is; to train it anew, rename that folder.")
-    else:
+    elif not (runs / name / "record.json").exists():
         print(f"No finished run of your own in runs/{name} yet. To train it, choose train as MODE")
         print(f"in the first cell and run all, or type:\n{command(recipe)} --resume")
     return own
@@ -46,7 +47,8 @@ def command(recipe):
     defaults = {field.name: field.default for field in dataclasses.fields(recipe)}
     changed = {name: value for name, value in vars(recipe).items() if value != defaults[name]}
     changed = {"network": recipe.network, "epochs": recipe.epochs} | changed
-    return "python -m helpers.training " + " ".join(f"--{key.replace('_', '-')} {changed[key]}" for key in changed)
+    options = (word for key, value in changed.items() for word in (f"--{key.replace('_', '-')}", str(value)))
+    return shlex.join(["python", "-m", "helpers.training", *options])
 
 
 def find_own(name, network, runs=OWN_RUNS):
@@ -111,17 +113,24 @@ def verdict(reference, own):
     how = "more" if abs(difference) > most else "no more"
     said = f"Your run ended {abs(difference):.2f} points {'above' if difference > 0 else 'below'} {reference['name']}: "
     said += f"{how} than chance, which sets two equally good runs apart by up to {most:.1f} points."
-    ours, yours = (
-        run["recipe"]
-        | {"seed": None, "images": f"{images_of(run):,}", "trained on": run["data"].get("training_images", "all")}
-        for run in (reference, own)
-    )
-    changed = [f"{key} {value}, yours {yours[key]}" for key, value in ours.items() if yours.get(key, value) != value]
+    ours, yours = map(did, (reference, own))
+    changed = [f"{key} {value}, yours {yours[key]}" for key, value in ours.items() if yours[key] != value]
     if changed:
         said += f" But they did not do the same: {'; '.join(changed)}."
     elif own["network"] == "session_net" and own["test"]["accuracy"] < WEAK:
         said += f" Less than {WEAK} % after a full run: something went wrong. Look for a dent in the curve."
     return said
+
+
+def did(run):
+    """Return all that decides how a run ends but its seed: two runs of which it is equal did the same."""
+    kept = dataclasses.asdict(training.Recipe()) | {"schedule": None} | run["recipe"]  # older ones lack the newest
+    return kept | {
+        "seed": None,
+        "images": f"{images_of(run):,}",
+        "trained on": run["data"].get("training_images", "all"),
+        "tested on": run["data"].get("test_images", "test images"),
+    }
 
 
 def images_of(record):

@@ -24,12 +24,14 @@ IN_A_ROW = (
     "epoch", "lr", "train_loss", "train_accuracy", "test_loss", "test_correct", "test_images", "test_accuracy",
     "seconds",
 )  # fmt: skip
+WINDOWS_DEVICE = r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?"  # no file can be called so there
 IN_THE_TEST = ("loss", "correct", "images", "accuracy", "class_accuracy", "confusion")
 
 
 def plain_name(name):
     """Return ``name``, the name of a run and of its folder; anything that leads elsewhere is a ``ValueError``."""
-    if not name.strip() or name[0] == "." or re.search(r'[/\\:*?"<>|\x00-\x1f]', name) or len(name) > 100:
+    elsewhere = re.search(r'[/\\:*?"<>|\x00-\x1f]|^\.|[. ]$', name) or re.fullmatch(WINDOWS_DEVICE, name, re.IGNORECASE)
+    if not name.strip() or elsewhere or len(name) > 100:
         raise ValueError(f"the name of a run is a plain word without slashes, as my_run_2; not {name!r}")
     return name
 
@@ -73,7 +75,8 @@ def lacking(record):
         return missing
     parts = [("test", record["test"], IN_THE_TEST)]
     parts += [("history", row, IN_A_ROW) for row in record["history"] or [{}]]
-    return [f"{field} in {name}" for name, part, fields in parts for field in fields if field not in part]
+    whole = [(name, part if isinstance(part, dict) else {}, fields) for name, part, fields in parts]
+    return [f"{field} in {name}" for name, part, fields in whole for field in fields if field not in part]
 
 
 def write_record(record, runs=RUNS):
@@ -97,6 +100,8 @@ def write_whole(path, write):
     part = path.with_name(path.name + ".part")
     try:
         write(part)
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())  # on the disk before the name: a power cut would leave an empty file under it
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)  # it is there only where something failed: the disk may be full

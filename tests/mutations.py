@@ -292,8 +292,14 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
     (
         "a rotten byte in a checkpoint",
         "helpers/training/checkpoints.py",
-        text("if damaged := parts.testzip():", "if damaged := None:"),
+        text("(rotten := parts.testzip())", "(rotten := None)"),
         "tests/test_training_checkpoints.py -k rotten",
+    ),
+    (
+        "several processes with a moving average",
+        "helpers/training/run.py",
+        text("[self.ema.module]", "[]"),
+        "tests/test_training_distributed.py -k batchnorm",
     ),
     (
         "two processes that train one run",

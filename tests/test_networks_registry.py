@@ -4,7 +4,7 @@ import pytest
 import torch
 from short_runs import one_epoch
 
-from helpers.networks import NETWORKS, build, load_pretrained, registry
+from helpers.networks import NETWORKS, build, load_pretrained, registry, session_net
 from helpers.records import RUNS, read_record
 
 
@@ -29,6 +29,13 @@ def test_weights_that_are_not_the_records_are_refused(tmp_path):
             load_pretrained("run", tmp_path)
     weights.unlink()
     with pytest.raises(ValueError, match="'run' kept no weights"):
+        load_pretrained("run", tmp_path)
+
+
+def test_a_network_that_was_edited_since_is_named(tmp_path, monkeypatch):
+    one_epoch(tmp_path)
+    monkeypatch.setitem(NETWORKS, "tutorial_net", session_net)
+    with pytest.raises(ValueError, match="weights.pt does not fit tutorial_net as it is built here"):
         load_pretrained("run", tmp_path)
 
 

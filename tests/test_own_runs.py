@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -86,10 +87,11 @@ def test_other_modes_train_nothing_to_keep_and_say_how(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "recipe", [RECIPE, Recipe(), Recipe("better_net", 42, lr=0.005, optimizer="AdamW", ema=0.998, teacher="better_62")]
+    "recipe",
+    [RECIPE, Recipe(), Recipe("better_net", 42, lr=0.005, optimizer="AdamW", ema=0.998, teacher="the better one")],
 )
 def test_the_command_trains_that_recipe_under_that_name(recipe):
-    options = vars(command.parse(own_runs.command(recipe).split()[3:]))
+    options = vars(command.parse(shlex.split(own_runs.command(recipe))[3:]))
     assert Recipe(**{name: options[name] for name in vars(recipe)}) == recipe and options["name"] is None
 
 
@@ -109,6 +111,7 @@ def test_a_damaged_run_or_one_of_another_network_is_named_and_left_alone(tmp_pat
             assert own_runs.own_run(RECIPE, mode, runs=tmp_path) is None
             said = capsys.readouterr().out
             assert complaint in said and str(tmp_path / NAME) in said and "EPOCH" not in said
+            assert "To train it" not in said  # that folder has to go first
         assert path.read_text(encoding="utf-8") == text
 
 
@@ -130,6 +133,11 @@ def test_chance_is_the_scatter_of_two_runs_on_the_same_images():
         ({"recipe": {"epochs": 1}, "test": with_correct(4000)}, "not do the same: epochs 62, yours 1"),
         ({"data": {"source": "contact sheets of 3,000 images"}}, "images 60,000, yours 3,000"),
         ({"data": {"training_images": "500 of 50,000"}}, "trained on all, yours 500 of 50,000"),
+        ({"data": {"test_images": "validation split"}}, "tested on test images, yours validation split"),
+        (
+            {"recipe": {"teacher": "better_62", "clip": 1.0}},
+            "same: clip None, yours 1.0; teacher None, yours better_62",
+        ),
         ({"test": with_correct(7000)}, "Less than 80 % after a full run: something went wrong"),
     ],
 )

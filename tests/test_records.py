@@ -47,11 +47,16 @@ def test_record_that_is_missing_damaged_or_incomplete(tmp_path):
     path.write_text(json.dumps({"name": "run"}))
     with pytest.raises(ValueError, match="lacks command, network"):
         read_record("run", tmp_path)
+    path.write_text(json.dumps(read_record("session_62") | {"test": None, "history": [7]}))
+    with pytest.raises(ValueError, match="lacks loss in test, .* epoch in history"):
+        read_record("run", tmp_path)
     with pytest.raises(ValueError, match="lacks command"):
         records.write_record({"name": "run"}, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "../up", "..", "/abs", "C:\\x", ".hidden", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a/b", "../up", "..", "/abs", "C:\\x", ".hidden", "a\nb", "mine.", "mine ", "nul", "CON.1"]
+)
 def test_a_name_that_is_a_path_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match="the name of a run is a plain word without slashes"):
         one_epoch(tmp_path, "--name", name)

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from gpu import PRECISIONS, a_run, assert_an_epoch_waits_once, batch, pretended_
 from short_runs import CPU, Killed, kill_after, small, weights_of
 
 from helpers.networks import NETWORKS, session_net
-from helpers.training import Speed, TrainingError, fit
+from helpers.records import read_record
+from helpers.training import Speed, TrainingError, fit, run
+from helpers.training import checkpoints as checkpoints_module
 from helpers.training.checkpoints import load as read_checkpoint
 from helpers.training.checkpoints import read as read_state
 from helpers.training.checkpoints import save as write_checkpoint
@@ -45,6 +48,42 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(few, tmp_path):
     checkpoint.write_bytes(b"no")
     checkpoint.with_name("checkpoint.pt.last").write_bytes(b"no")
     with pytest.raises(TrainingError, match="checkpoint.pt is damaged"):
+        fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+
+
+def test_a_deleted_checkpoint_begins_anew(few, tmp_path):
+    """As its messages say: the one before it, of another recipe even, does not count without it."""
+    checkpoint, seen = tmp_path / "checkpoint.pt", []
+    fit(small(lr=0.05), *few, CPU, Speed(), checkpoint=checkpoint)
+    assert checkpoint.with_name("checkpoint.pt.last").exists()
+    checkpoint.unlink()
+    with pytest.raises(Killed):
+        fit(small(), *few, CPU, Speed(), report=kill_after(1), checkpoint=checkpoint, resume=True)
+    checkpoint.write_bytes(b"no")  # and never comes back
+    with pytest.raises(TrainingError, match="checkpoint.pt is damaged .* delete it to begin anew"):
+        fit(small(), *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    checkpoint.unlink()
+    fit(small(), *few, CPU, Speed(), report=lambda row: seen.append(row["epoch"]), checkpoint=checkpoint, resume=True)
+    assert seen == [1, 2, 3]
+
+
+def test_a_damaged_checkpoint_never_takes_the_place_of_the_good_one_before_it(few, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "checkpoint.pt"
+    fit(small(), *few, CPU, Speed(), checkpoint=checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(checkpoints_module, "write_state", mock.Mock(side_effect=OSError("full")))
+        fit(small(), *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
+    assert len(read_state(checkpoint)["history"]) == 2
+
+
+def test_another_teacher_under_the_same_name_is_another_run(few, tmp_path, monkeypatch):
+    checkpoint, recipe = tmp_path / "checkpoint.pt", small(epochs=1, teacher="tutorial_10")
+    fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint)
+    assert fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)[1]
+    other = read_record("tutorial_10") | {"weights_sha256": "0" * 64}
+    monkeypatch.setattr(run, "read_record", lambda *_: other)
+    with pytest.raises(TrainingError, match=r"belongs to another run \(teacher's SHA-256 \w+ there, 000000000000 here"):
         fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint, resume=True)
 
 
@@ -81,7 +120,7 @@ def test_a_single_rotten_byte_anywhere_is_noticed(few, tmp_path):
     for place in rng.integers(200, len(whole) - 2000, 20):
         checkpoint.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
         try:
-            state, _ = read_state(checkpoint)
+            state = read_state(checkpoint)
         except TrainingError as error:
             assert "is damaged" in str(error)
         else:  # a byte that pads

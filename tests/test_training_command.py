@@ -16,7 +16,7 @@ from short_runs import CPU, one_epoch
 
 from helpers import data
 from helpers.data import ShuffledBatches
-from helpers.networks import load_pretrained
+from helpers.networks import BEST, load_pretrained
 from helpers.records import OWN_RUNS, REPOSITORY, RUNS, read_record
 from helpers.training import Recipe, TrainingError, command, evaluate
 from helpers.training.distributed import World
@@ -106,14 +106,18 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_finished_run_is_not_overwritten_unless_told(tmp_path, capsys):
+def test_a_finished_run_is_not_overwritten_unless_told(tmp_path, monkeypatch):
     """Neither with nor without --resume; with --force it is, at the end, and not by a run that is broken off."""
     one_epoch(tmp_path)
     before = contents(tmp_path)
     for more in ([], ["--resume"], ["--seed", "1"]):
         with pytest.raises(TrainingError, match="run is a finished run: choose another --name, or .* with --force"):
             one_epoch(tmp_path, *more)
-    assert contents(tmp_path) == before
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(command, "evaluate", mock.Mock(side_effect=KeyboardInterrupt))
+        one_epoch(tmp_path, "--seed", "1", "--force")
+    after = contents(tmp_path)
+    assert {path: after[path] for path in before} == before  # and a checkpoint
     assert one_epoch(tmp_path, "--seed", "1", "--force")["seed"] == 1 == read_record("run", tmp_path)["seed"]
     assert "--force" not in read_record("run", tmp_path)["command"]
 
@@ -293,6 +297,14 @@ def test_a_teacher_is_looked_for_among_the_runs_too(planned, tmp_path, capsys):
     assert "kept no weights" in refusal(lambda: planned("--teacher", "mine", "--name", "other"), capsys)
 
 
+def test_a_teacher_is_named_by_its_own_name(planned, tmp_path, capsys):
+    """An alias would be another run some day; but a run of one's own may have that name."""
+    said = refusal(lambda: planned("--teacher", "better"), capsys)
+    assert said == f"better is whichever run is the best by now: name it, --teacher {BEST}"
+    shutil.copytree(RUNS / "tutorial_10", tmp_path / "runs" / "better")
+    assert refusal(lambda: planned("--teacher", "better"), capsys) is None
+
+
 def test_runs_that_cannot_be_written_are_refused_before_anything_is_trained(planned, tmp_path, capsys):
     (tmp_path / "runs").write_text("a file")
     assert "choose another folder --runs" in refusal(planned, capsys)
@@ -301,9 +313,15 @@ def test_runs_that_cannot_be_written_are_refused_before_anything_is_trained(plan
     assert not list((tmp_path / "runs").iterdir()), "a lock, or an empty folder, was left"
 
 
-def test_a_file_system_without_locks_is_none_to_refuse(planned, monkeypatch, capsys):
-    monkeypatch.setattr(command.FileLock, "acquire", mock.Mock(side_effect=NotImplementedError))
-    assert refusal(planned, capsys) is None
+@pytest.mark.parametrize("number", command.NO_LOCKS)
+def test_a_file_system_without_locks_is_none_to_refuse(planned, tmp_path, monkeypatch, capsys, number):
+    """Whatever it says, and though a machine that is gone left the file that it had for a lock."""
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(fcntl, "flock", mock.Mock(side_effect=OSError(number, "no locks")))
+    folder = tmp_path / "runs" / "run"
+    folder.mkdir(parents=True)
+    (folder / "lock").write_text("7\nanother-machine\n")
+    assert refusal(lambda: planned("--name", "run"), capsys) is None
 
 
 def test_two_processes_do_not_train_one_run_and_a_killed_one_leaves_no_lock(tmp_path):

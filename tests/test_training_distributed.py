@@ -21,6 +21,7 @@ from helpers.networks import build, load_pretrained
 from helpers.records import REPOSITORY, read_record
 from helpers.training import Recipe, Speed, TrainingError, fit
 from helpers.training.distributed import World
+from helpers.training.epoch import Average
 
 CPU = torch.device("cpu")
 TRAIN, TEST = 95, 41  # shares are never equal: the last of five batches of 20 has 15 images
@@ -107,6 +108,7 @@ def in_shares(recipe, images, labels, epochs, processes=2):
     """Train as ``processes`` would, in one: BatchNorm for each share by itself, gradients the mean over all images."""
     torch.manual_seed(recipe.seed)
     network = build(recipe.network)
+    averages = [Average(network, recipe.ema) for _ in range(processes)]
     optimizer = torch.optim.SGD(
         network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
     )
@@ -130,8 +132,15 @@ def in_shares(recipe, images, labels, epochs, processes=2):
                 statistics[rank] = copy.deepcopy(list(network.buffers()))
             optimizer.step()
             schedule.step()
+            for average, values in zip(averages, statistics, strict=True):
+                _set_buffers(network, values)
+                average.update(network)
         _set_buffers(network, [sum(values) / processes for values in zip(*statistics, strict=True)])
-    return network
+        buffers = zip(*(average.module.buffers() for average in averages), strict=True)
+        means = [sum(values) / processes for values in buffers]
+        for average in averages:
+            _set_buffers(average.module, means)
+    return averages[0].module
 
 
 def _set_buffers(network, values):
@@ -140,10 +149,13 @@ def _set_buffers(network, values):
 
 
 def test_batchnorm_takes_each_share_by_itself(few, tmp_path):
-    """With BatchNorm: the weights of shares normalised one by one, and the mean of their running statistics."""
+    """With BatchNorm: the weights of shares normalised one by one, and the mean of their running statistics.
+
+    Kept is the moving average of all that, so that this is averaged over the processes too.
+    """
     folder, train, test = few
-    recipe = Recipe(network="separable_32", epochs=2, batch_size=20, lr=0.02)
-    finish(torchrun(tmp_path, folder, "separable_32", 2, "--lr", "0.02"))
+    recipe = Recipe(network="separable_32", epochs=2, batch_size=20, lr=0.02, ema=0.8)
+    finish(torchrun(tmp_path, folder, "separable_32", 2, "--lr", "0.02", "--ema", "0.8"))
     shared = load_pretrained("run", tmp_path)
     assert difference(shared, in_shares(recipe, *train, epochs=2)) < 1e-3
     whole, _ = fit(recipe, train, test, CPU, Speed())

@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -60,9 +61,19 @@ def test_graphs_are_asked_of_the_compiler(monkeypatch):
 def test_workers_leave_a_core_of_those_granted(monkeypatch, device, cores, processes, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(100, 100 + cores)), raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 128)
+    monkeypatch.setattr(machine, "QUOTA", Path("none"))
     monkeypatch.setattr(machine, "reduced_precision", lambda device: None)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
     assert Speed.best(torch.device(device)).workers == workers
+
+
+@pytest.mark.parametrize("quota, cores", [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("", 8)])
+def test_a_container_grants_as_many_cores_as_its_quota_lasts(monkeypatch, tmp_path, quota, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(machine, "QUOTA", tmp_path / "cpu.max")
+    assert machine.available_cores() == 8
+    machine.QUOTA.write_text(quota + "\n")
+    assert machine.available_cores() == cores
 
 
 @pytest.mark.parametrize(("half", "full"), [(1, 2), (2, 1)])

@@ -166,7 +166,8 @@ def test_a_run_that_cannot_be_compiled_says_so_and_ends_as_one_that_was_not(comp
     plain, _ = fit(recipe, images, images, CPU, Speed())
     assert capsys.readouterr().err == ""
     compiled_by(*backends)
-    network, _ = fit(recipe, images, images, CPU, Speed(compile=True))
+    network, history = fit(recipe, images, images, CPU, Speed(compile=True))
+    assert history[0]["compiled"] is (lines == 0)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == lines and all("torch.compile does not work here" in line for line in said)
     assert all("Failed to find C compiler" in line for line in said)

@@ -22,5 +22,5 @@ from helpers.networks.lesson import (
     session_net,
     tutorial_net,
 )
-from helpers.networks.registry import NETWORKS, build, count_parameters, load_pretrained
+from helpers.networks.registry import BEST, NETWORKS, build, count_parameters, load_pretrained
 from helpers.networks.teacher import teacher_net

@@ -33,7 +33,7 @@ def load_pretrained(name, runs=None):
     Looks in the folder ``runs``, or else among the reference runs (``notebooks/runs``) and the reader's own (``runs``);
     "better" is the best reference run, ``BEST``, unless a run has that name.
     Raises ``FileNotFoundError`` that lists the runs there are when ``name`` is none of them, and ``ValueError`` for
-    weights that are missing, damaged or of another run.
+    weights that are missing, damaged, of another run, or of a network that was edited since.
     """
     if name == "better" and runs is None and not (OWN_RUNS / name).exists():
         name = BEST
@@ -43,7 +43,10 @@ def load_pretrained(name, runs=None):
         raise ValueError(f"the run {name!r} kept no weights: there is no {weights}")
     if sha256(weights) != record["weights_sha256"]:
         raise ValueError(f"{weights} is damaged or of another run (its SHA-256 is not the record's): train it anew")
-    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    try:
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except RuntimeError as error:
+        raise ValueError(f"{weights} does not fit {record['network']} as it is built here: restore its code") from error
     return network.eval()
 
 

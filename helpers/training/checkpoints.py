@@ -39,44 +39,54 @@ def save(run, path):
     """Write the state of ``run`` beside the last checkpoint and rename: at every moment one of the two is whole."""
     state = {name: part.state_dict() for name, part in run.parts.items()}
     state |= {"history": run.history, "recipe": dataclasses.asdict(run.recipe), "data": run.data}
-    if path.exists():
-        shutil.copy2(path, path.with_name(path.name + ".last"))
+    if not path.exists():
+        last(path).unlink(missing_ok=True)  # of a run that was begun anew
+    elif not damage(path):
+        shutil.copy2(path, last(path))
     write_state(path, state)
 
 
-def read(path):
-    """Return ``(state, file)`` of the checkpoint at ``path``, or of the one before if it is damaged; None without one.
+def last(path):
+    """Return where the checkpoint before the one at ``path`` is."""
+    return path.with_name(path.name + ".last")
 
-    Raises ``TrainingError`` where both are damaged, or what is there is no checkpoint.
+
+def damage(file):
+    """Return what is wrong with a checkpoint, or None: PyTorch itself does not look at the checksums."""
+    try:
+        with zipfile.ZipFile(file) as parts:
+            return (rotten := parts.testzip()) and f"{rotten} has another checksum"
+    except Exception as error:  # a damaged file can fail in many ways
+        return str(error) or type(error).__name__
+
+
+def read(path):
+    """Return the state in the checkpoint at ``path``, or in the one before if it is damaged; None without one.
+
+    Whoever deletes ``path`` begins anew: the one before counts beside it only. Raises ``TrainingError`` where both are
+    damaged, or what is there is no checkpoint.
     """
-    candidates = [file for file in (path, path.with_name(path.name + ".last")) if file.exists()]
-    failure = None
-    for candidate in candidates:
-        try:
-            with zipfile.ZipFile(candidate) as parts:
-                if damaged := parts.testzip():  # PyTorch itself does not look at the checksums
-                    raise ValueError(f"{damaged} has another checksum")
-            # To the CPU: each part then takes what it needs to the device, and AdamW leaves its step counters here,
-            # which it would otherwise wait for, one by one, at every step.
-            state = torch.load(candidate, map_location="cpu", weights_only=True)
-        except Exception as error:  # a damaged file can fail in many ways
-            failure = failure or error
-        else:
-            if not isinstance(state, dict) or not {"recipe", "history"} <= state.keys():
-                raise TrainingError(
-                    f"{candidate} is no checkpoint of this course: move it away, or choose another --name"
-                )
-            return state, candidate
-    if candidates:
-        raise TrainingError(f"the checkpoint {path} is damaged ({failure}): delete it to begin anew") from failure
+    if not path.exists():
+        return None
+    wrong = damage(path)
+    file = path if not wrong else last(path)
+    if wrong and damage(file):
+        raise TrainingError(f"the checkpoint {path} is damaged ({wrong}): delete it to begin anew")
+    try:
+        # To the CPU: each part then takes what it needs to the device, and AdamW leaves its step counters here,
+        # which it would otherwise wait for, one by one, at every step.
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception:  # whole, but nothing that PyTorch wrote, or with code in it
+        state = None
+    if not isinstance(state, dict) or not {"recipe", "history"} <= state.keys():
+        raise TrainingError(f"{path} is no checkpoint of this course: move it away, or choose another --name")
+    return state
 
 
 def precision_of(path):
     """Return the precision that the run with a checkpoint at ``path`` trained in at last; None without a checkpoint."""
-    found = read(path)
-    return (
-        next((row["precision"] for row in reversed(found[0]["history"]) if "precision" in row), None) if found else None
-    )
+    history = (read(path) or {"history": []})["history"]
+    return next((row["precision"] for row in reversed(history) if "precision" in row), None)
 
 
 def load(run, path):
@@ -84,9 +94,8 @@ def load(run, path):
 
     Raises ``TrainingError`` where that is damaged, of another recipe or other data, or does not fit the network.
     """
-    if not (found := read(path)):
+    if not (state := read(path)):
         return
-    state, file = found
     here = dataclasses.asdict(run.recipe) | run.data
     there = (
         dataclasses.asdict(Recipe()) | run.data | state["recipe"] | state.get("data", {})
@@ -94,7 +103,7 @@ def load(run, path):
     changed = [f"{key} {there[key]} there, {here[key]} here" for key in here if there[key] != here[key]]
     if changed:
         raise TrainingError(
-            f"{file} belongs to another run ({'; '.join(changed)}): delete it, or choose another --name"
+            f"{path} belongs to another run ({'; '.join(changed)}): delete it, or choose another --name"
         )
     try:
         for name, part in run.parts.items():
@@ -103,7 +112,7 @@ def load(run, path):
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
         raise TrainingError(
-            f"{file} does not fit the network as it is built here ({name}: {reason}): restore the code that it was "
+            f"{path} does not fit the network as it is built here ({name}: {reason}): restore the code that it was "
             "begun with, or delete it to begin anew"
         ) from error
     run.history = state["history"]

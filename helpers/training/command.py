@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import errno
+import inspect
 import platform
 import shlex
 import sys
@@ -15,7 +17,7 @@ from filelock import FileLock, Timeout
 from helpers.augment import PIPELINES
 from helpers.cost import network_cost
 from helpers.data import SAMPLE, Cifar10, data_source, load_cifar10, split, test_loader
-from helpers.networks import NETWORKS, count_parameters
+from helpers.networks import BEST, NETWORKS, count_parameters
 from helpers.records import OWN_RUNS, RUNS, plain_name, progress_line, sha256, write_record
 from helpers.training.checkpoints import precision_of, write_state
 from helpers.training.distributed import World
@@ -26,6 +28,7 @@ from helpers.training.run import fit
 
 MOST_WORKERS = 256
 HELD_OUT = 5000  # training images to choose a recipe by
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # what a file system without them says
 LARGE = 1_000_000  # parameters from which on they are kept in half precision: 9 MB and not 18 for ``teacher_net``
 
 
@@ -111,16 +114,16 @@ def claimed(folder):
     The lock goes with the process, however that ends. Raises ``TrainingError`` where another process has it, or where
     the folder cannot be written to.
     """
-    lock = FileLock(folder / "lock")
+    newer = "fallback_to_soft" in inspect.signature(FileLock).parameters  # to a mere file, which outlives its process
+    lock = FileLock(folder / "lock", **({"fallback_to_soft": False} if newer else {}))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout as error:
         raise TrainingError(f"{folder} is being trained by another process: choose another --name") from error
-    except OSError as error:
-        raise TrainingError(f"cannot write to {folder} ({error.strerror}): choose another folder --runs") from error
-    except NotImplementedError:  # this file system, a mounted Google Drive for one, has no locks
-        pass
+    except (OSError, NotImplementedError) as error:  # some file systems have no locks: then without one
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise TrainingError(f"cannot write to {folder} ({error.strerror}): choose another folder --runs") from error
     try:
         yield
     finally:
@@ -139,6 +142,8 @@ def main(arguments=None, progress=None):
     options = parse(arguments)
     fields = {field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)}
     recipe = Recipe(**fields)
+    if recipe.teacher == "better" and not any((place / "better").exists() for place in (options.runs, OWN_RUNS)):
+        raise TrainingError(f"better is whichever run is the best by now: name it, --teacher {BEST}")
     name = plain_name(options.name if options.name is not None else own_name(recipe))
     world, device = World.join(usable_device(options.device) if options.device else best_device())
     with contextlib.nullcontext() if world.rank else claimed(options.runs / name):
@@ -255,12 +260,12 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
     """Write ``weights.pt`` and ``record.json`` of a finished run, delete its checkpoints, and return the record."""
     folder = Path(runs) / name
     folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / "weights.pt"
-    write_state(weights, kept_state(network))
+    weights, state = folder / "weights.pt", kept_state(network)
     test, sample = (
         evaluate(network, test_loader(Cifar10(*images), device=device), device)
         for images in (test_data, load_cifar10(False, SAMPLE))
     )
+    write_state(weights, state)  # as late as can be: the folder may hold a run that --force replaces
     record = {
         "name": name,
         "command": command,
@@ -270,7 +275,11 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
         "recipe": dataclasses.asdict(recipe) | {"schedule": "OneCycle, cosine to zero"},
         "seed": recipe.seed,
         "data": source,
-        "speed": dataclasses.asdict(speed) | {"precision": _of_all_starts("precision", history) or speed.precision},
+        "speed": dataclasses.asdict(speed)
+        | {
+            "precision": _of_all_starts("precision", history) or speed.precision,
+            "compile": speed.compile and all(row.get("compiled", True) for row in history),
+        },
         "test": test,
         "sample": {key: sample[key] for key in ("correct", "images")},  # so that anyone can check it at once
         "history": history,

@@ -5,6 +5,7 @@ import ctypes
 import dataclasses
 import functools
 import importlib.util
+import math
 import os
 import platform
 import shutil
@@ -55,9 +56,17 @@ def device_name(device):
     return f"{name}, {available_cores()} cores"
 
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's: microseconds of computing, and in how many they may be spent
+
+
 def available_cores():
     """Return how many cores this process may use: a scheduler, or a container, can grant fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = map(int, QUOTA.read_text().split())
+    except (OSError, ValueError):  # "max" is none
+        return cores
+    return min(cores, math.ceil(quota / period))
 
 
 NVIDIA_DRIVER = ("/proc/driver/nvidia/version", "/dev/nvidia0", r"C:\Windows\System32\nvml.dll")

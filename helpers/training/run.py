@@ -17,6 +17,7 @@ from tqdm import tqdm
 from helpers.augment import pipeline
 from helpers.data import Cifar10, end, test_loader, to_device, train_loader
 from helpers.networks import build, load_pretrained
+from helpers.records import read_record
 from helpers.training import checkpoints
 from helpers.training.distillation import Distillation, cross_entropy
 from helpers.training.distributed import ALONE
@@ -44,20 +45,23 @@ def fit(
 
     ``train_data`` and ``test_data`` are ``(images (N, 32, 32, 3) uint8, labels (N,) int64)``. ``report`` is called
     after every epoch with a row of the history (a dictionary: epoch, lr, losses, accuracies, seconds; in the first row
-    after a start or a resumption also device and precision) and an estimate of the ``seconds_left``. With a
-    ``checkpoint`` path the state is kept there after every epoch, and with ``resume`` a run goes on from it: on
-    the CPU to the very weights of an uninterrupted run. The last epoch is evaluated in float32, the others as trained,
-    or in float32 too where that is float16. ``progress`` shows a bar within each epoch, on stderr.
+    after a start or a resumption also device, precision and whether it is compiled) and an estimate of the
+    ``seconds_left``. With a ``checkpoint`` path the state is kept there after every epoch, and with ``resume`` a run
+    goes on from it: on the CPU to the very weights of an uninterrupted run. The last epoch is evaluated in float32, the
+    others as trained, or in float32 too where that is float16. ``progress`` shows a bar within each epoch, on stderr.
     Where a ``world`` of processes trains together, each calls this; the first reports and writes. A teacher is looked
     for in the folder ``runs``, too.
 
-    Raises ``TrainingError`` for a checkpoint that is damaged or of another run or other data, and when the loss is not
-    a number.
+    Raises ``TrainingError`` for a checkpoint that is damaged or of another run or other data, and when the loss of a
+    step is not a number.
     """
     device = torch.device(device) if device else best_device()
     run = Run(recipe, len(train_data[1]), device, speed or Speed.best(device), world, runs)
     if checkpoint:
         run.data = checkpoints.identity(train_data, test_data)
+        if recipe.teacher:
+            teacher = read_record(recipe.teacher, teachers_place(recipe, runs))
+            run.data["teacher's SHA-256"] = teacher["weights_sha256"][:12]
     if checkpoint and resume:
         checkpoints.load(run, Path(checkpoint))
     done = len(run.history)
@@ -65,7 +69,8 @@ def fit(
         raise TrainingError("the processes read different checkpoints: all machines must share the folder --runs")
     tests = test_loader(Cifar10(*(part[world.rank :: world.size] for part in test_data)), device=device)
     started = time.perf_counter()  # compiling is the first epoch's
-    if done < recipe.epochs and not run.compiles():
+    compiled = done == recipe.epochs or run.compiles()
+    if not compiled:
         tqdm.write(NOT_COMPILED.format(run.failure), file=sys.stderr)
     batches = run.batches(train_data)
     try:
@@ -73,7 +78,7 @@ def fit(
             row = run.epoch(epoch, batches, tests, started, progress)
             if epoch == done + 1:  # the first after every start: a run may be resumed on another device
                 name = f"{world.size} × " * (world.size > 1) + device_name(device)
-                row |= {"device": name, "precision": run.speed.precision}
+                row |= {"device": name, "precision": run.speed.precision, "compiled": run.speed.compile and compiled}
             run.history.append(row)
             if checkpoint and world.rank == 0:
                 checkpoints.save(run, Path(checkpoint))
@@ -84,6 +89,11 @@ def fit(
     finally:
         end(batches)
     return run.result.eval(), run.history
+
+
+def teachers_place(recipe, runs):
+    """Return the folder ``runs`` where the teacher is in it; None where it has to be in one of the usual two."""
+    return runs if runs and (Path(runs) / recipe.teacher / "record.json").is_file() else None
 
 
 class Run:
@@ -116,8 +126,7 @@ class Run:
         self.ema = Average(self.network, recipe.ema) if recipe.ema else None
         self.criterion = cross_entropy
         if recipe.teacher:
-            beside = runs and (Path(runs) / recipe.teacher / "record.json").is_file()
-            teacher = speed.laid_out(load_pretrained(recipe.teacher, runs if beside else None), device)
+            teacher = speed.laid_out(load_pretrained(recipe.teacher, teachers_place(recipe, runs)), device)
             self.criterion = Distillation(dataclasses.replace(speed, graphs=False).compiled(teacher))
         if device.type == "cpu":
             keep_freed_memory()
@@ -176,7 +185,7 @@ class Run:
         """Train on ``batches``; return what ``helpers.training.train_epoch`` does."""
         parts = (self.optimizer, self.scheduler, self.device, self.speed, self.scaler, self.ema, self.world)
         trained = train_epoch(self.stepped, batches, *parts, self.criterion, self.recipe.clip)
-        self.world.average_buffers(self.network, *([self.ema] if self.ema else []))
+        self.world.average_buffers(self.network, *([self.ema.module] if self.ema else []))
         return trained
 
     def epoch(self, number, batches, tests, started, progress=False):
