@@ -151,6 +151,7 @@ def mcnemar(only_a, only_b):
     learned. If A and B were equally good, each of these images would be a toss of a coin: the p-value is the
     probability of a split at least as uneven. Source: Q. McNemar, Psychometrika 12, 1947, doi:10.1007/BF02295996.
     """
+    only_a, only_b = int(only_a), int(only_b)  # NumPy's own would not hold 2**count
     count, fewer = only_a + only_b, min(only_a, only_b)
     ways = sum(math.comb(count, k) for k in range(fewer + 1))
     return min(1.0, 2 * ways / 2**count)

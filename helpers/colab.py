@@ -97,12 +97,12 @@ def keep_runs_on_drive(runs=OWN_RUNS, drive=Path("/content/drive")):
             f"Google Drive can be mounted in Colab only; here {runs} is not lost at the end of a session"
         )
     kept = drive / "MyDrive" / "advanced-convolutions" / "runs"
-    if runs.is_symlink():
-        return kept
     from google.colab import drive as google_drive
 
-    google_drive.mount(str(drive))
+    google_drive.mount(str(drive))  # it may have been unmounted since
     kept.mkdir(parents=True, exist_ok=True)
+    if runs.is_symlink():
+        return kept
     for path in sorted({file.parent for file in runs.rglob("*") if file.is_file()}):
         place = kept / path.relative_to(runs)
         if not place.exists():

@@ -140,6 +140,7 @@ def test_mcnemar_is_a_toss_of_coins(only_a, only_b):
     theirs = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     assert analysis.mcnemar(only_a, only_b) == pytest.approx(theirs, abs=1e-9)
     assert analysis.mcnemar(only_a, only_b) == analysis.mcnemar(only_b, only_a)
+    assert analysis.mcnemar(np.int64(only_a), np.int32(only_b)) == analysis.mcnemar(only_a, only_b)
 
 
 def test_paired_bootstrap_is_the_bootstrap_of_the_images():

@@ -142,6 +142,9 @@ def test_drive_again_where_the_folder_came_back(course_in_colab):
     runs, drive = course_in_colab
     for number in ("", "1", "2"):
         colab.keep_runs_on_drive(runs, drive)
+        shutil.rmtree(drive)  # unmounted
+        colab.keep_runs_on_drive(runs, drive)
+        assert runs.is_dir()
         assert (runs.parent / f"runs_before_drive{number}" / "session_62" / "record.json").is_file()
         runs.unlink()
         clone_runs(runs)

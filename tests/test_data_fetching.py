@@ -1,9 +1,11 @@
 """The download: mirrors in order, whole or not at all, and a message that helps."""
 
+import errno
 import hashlib
 import http.server
 import os
 import threading
+from unittest import mock
 
 import pytest
 from conftest import archive_of
@@ -49,6 +51,15 @@ def test_download_goes_on_to_the_next_mirror(server, tmp_path):
     archive = fetching.download(tmp_path / "data", mirrors, checksum)
     assert fetching.md5(archive) == checksum
     assert [path.name for path in (tmp_path / "data").iterdir()] == [fetching.ARCHIVE]
+    assert archive.stat().st_mode & 0o444 == 0o444  # in a shared folder others read it, too
+
+
+def test_a_full_disk_is_no_fault_of_the_mirrors(server, tmp_path, monkeypatch):
+    full = mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    monkeypatch.setattr(fetching, "_fetch", full)
+    with pytest.raises(DataError, match="data is full: it takes 170 MB .*CIFAR10_DIR"):
+        fetching.download(tmp_path / "data", ["one", "two"], server[1])
+    assert full.call_count == 1 and not list((tmp_path / "data").iterdir())
 
 
 @pytest.mark.parametrize(

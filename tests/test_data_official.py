@@ -116,5 +116,8 @@ def test_batch_and_archive_cut_short(official, tmp_path):
     with pytest.raises(DataError, match="data_batch_3 is damaged"):
         load_cifar10(True, official[0])
     (tmp_path / reading.ARCHIVE).write_bytes(archive_of(official)[:1000])
-    with pytest.raises(DataError, match="cut short or altered: its MD5 is not c58f30"):
+    with pytest.raises(DataError, match="cut short or altered: its MD5 is not c58f30.* Delete it"):
         load_cifar10(True, tmp_path)
+    (tmp_path / "thesis.pdf").write_bytes(b"years of work")
+    with pytest.raises(DataError, match="thesis.pdf is not the official archive. (?!.*Delete)"):
+        load_cifar10(True, tmp_path / "thesis.pdf")

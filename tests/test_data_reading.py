@@ -3,13 +3,14 @@
 import errno
 import hashlib
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import FOLDER, archive_of
 
 from helpers import data
-from helpers.data import DataError, load_cifar10, reading
+from helpers.data import DataError, load_cifar10, pack, reading
 from helpers.data import __main__ as command
 from helpers.data import official as module
 
@@ -130,6 +131,17 @@ def test_packed_data_are_read_back_exactly(official, tmp_path, monkeypatch, caps
     assert sorted(path.name for path in folder.parent.iterdir()) == ["cifar10"]
     monkeypatch.setenv("CIFAR10_DIR", str(folder))
     assert same_data(None, root) and np.array_equal(load_cifar10(True)[0], images[:50])
+
+
+def test_an_empty_disk_is_packed_onto(official, tmp_path, monkeypatch):
+    """No file is renamed into it from outside, and its parent may not be written to."""
+    stick, moved = tmp_path / "media" / "stick", []
+    stick.mkdir(parents=True)
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda path, target: moved.append(path) or replace(path, target))
+    pack(stick, official[0])
+    assert moved and all(stick in path.parents for path in moved)
+    assert same_data(stick, official[0]) and {path.suffix for path in stick.iterdir()} == {".webp", ".txt"}
 
 
 def test_ten_thousand_images_a_sheet(official, tmp_path, monkeypatch):

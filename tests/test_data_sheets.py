@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import data
-from helpers.data import DataError, load_cifar10
+from helpers.data import DataError, data_source, load_cifar10
 
 
 def test_a_sheet_is_read_back_as_it_was_written(sheets):
@@ -25,12 +25,20 @@ def test_label_count_that_does_not_fit(sheets):
 
 
 @pytest.mark.parametrize(
-    "label, message", [("10", "label 10 of image 2"), ("-1", "label -1 of image 2"), ("cat", "whole number")]
+    "label, message",
+    [("10", "label 10 of image 2"), ("-1", "label -1 of image 2"), ("cat", "whole number"), ("9" * 30, "whole")],
 )
 def test_label_that_is_none(sheets, label, message):
     (sheets / "data_batch_1.labels.txt").write_text("\n".join(["1", "2", label] + ["0"] * 22))
     with pytest.raises(DataError, match=f"data_batch_1.labels.txt.*{message}"):
         load_cifar10(True, sheets)
+
+
+def test_labels_as_windows_powershell_writes_them_are_named(sheets):
+    (sheets / "data_batch_1.labels.txt").write_text("1\n" * 25, encoding="utf-16")
+    for read in (lambda: load_cifar10(True, sheets), lambda: data_source(sheets)):
+        with pytest.raises(DataError, match="data_batch_1.labels.txt is no text in UTF-8"):
+            read()
 
 
 def test_sheet_cut_short(sheets):

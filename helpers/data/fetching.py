@@ -4,6 +4,7 @@ The official host has been throttled since 2026, and an ordinary download would 
 where the data come from.
 """
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -55,9 +56,12 @@ def download(folder, mirrors=MIRRORS, checksum=ARCHIVE_MD5, timeout=20, attempts
                 _fetch(url, part, timeout, slowest)
                 if md5(part) != checksum:
                     raise OSError(f"the file that came has MD5 {md5(part)}, not {checksum}")
+                os.chmod(part, 0o644)  # a temporary file is its maker's alone
                 os.replace(part, folder / ARCHIVE)
                 return folder / ARCHIVE
             except (OSError, HTTPException, ValueError) as error:  # no connection, no sense in the answer, in a header
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                    raise DataError(f"{folder} is full: it takes 170 MB ({error}). Make room. {REMEDY}") from error
                 failures.append(f"  {url}: {str(error) or repr(error)}")
     finally:
         Path(part).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import tarfile
 
 import numpy as np
 
-from helpers.data.fetching import ARCHIVE_MD5, FOLDER, REMEDY, DataError, md5
+from helpers.data.fetching import ARCHIVE, ARCHIVE_MD5, FOLDER, REMEDY, DataError, md5
 
 BATCHES = {  # the MD5 of each as torchvision publishes it
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -50,7 +50,8 @@ def read_folder(folder, train):
 def read_archive(path, train):
     """Return what ``read_folder`` does, from the official archive at ``path``; ``DataError`` where it is altered."""
     if md5(path) != ARCHIVE_MD5:
-        raise DataError(f"{path} is cut short or altered: its MD5 is not {ARCHIVE_MD5}. Delete it. {REMEDY}")
+        remedy = f"is cut short or altered: its MD5 is not {ARCHIVE_MD5}. Delete it."
+        raise DataError(f"{path} {remedy if path.name == ARCHIVE else 'is not the official archive.'} {REMEDY}")
     with tarfile.open(path) as archive:
         contents = {name: archive.extractfile(f"{FOLDER}/{name}").read() for name in batch_names(train)}
     return [_read_batch(content, path / name) for name, content in contents.items()]

@@ -92,7 +92,8 @@ def pack(folder, root=None):
     kind, place = _find(root)
     folder.parent.mkdir(parents=True, exist_ok=True)
     count = 0
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-") as part:
+    beside = folder if folder.exists() else folder.parent  # within an empty disk, which no file is renamed into
+    with tempfile.TemporaryDirectory(dir=beside, prefix=f"{folder.name}-") as part:
         for train in (True, False):
             images, labels = load_cifar10(train, place)
             if kind == "sheets":

@@ -26,7 +26,8 @@ def sheets_in(folder, train):
 def read_sheets(folder, train):
     """Return the training or test sheets in ``folder``, ``(images (N, 32, 32, 3) uint8, labels (N,) int64)`` each.
 
-    Raises ``DataError`` for a sheet that is missing, twice there, damaged, or does not go with its labels.
+    Raises ``DataError`` for a sheet that is missing, twice there, cannot be decoded, or does not go with its labels.
+    A bit that flipped on the way is not noticed: the format has no checksum.
     """
     with ThreadPoolExecutor(max_workers=2) as pool:  # decoding releases the interpreter; two, to spare memory
         return list(pool.map(_read_sheet, complete(folder, train)))
@@ -60,8 +61,11 @@ def labels_beside(picture):
 
 
 def lines(path):
-    """Return the lines of a text file that are not empty."""
-    return [line for line in path.read_text().split("\n") if line.strip()]
+    """Return the lines of a text file that are not empty; ``DataError`` where it is no UTF-8."""
+    try:
+        return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8 ({error.reason}): copy it again. {REMEDY}") from error
 
 
 def _read_sheet(picture):
@@ -69,7 +73,7 @@ def _read_sheet(picture):
     text = picture.with_suffix(".labels.txt")
     try:
         labels = np.array([int(line) for line in labels_beside(picture)], dtype=np.int64)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(f"{text}: a line is not a whole number ({error}). {REMEDY}") from error
     try:
         with Image.open(picture) as opened:
