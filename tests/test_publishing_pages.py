@@ -39,7 +39,21 @@ def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
     assert re.fullmatch(r"\[1/2\] 01_fine +\d+\.\d s", lines[0]) and lines[1].endswith("FAILED")
 
 
-@pytest.mark.parametrize("name, content", [("README.md", "# Text"), ("lost.ipynb", None), ("broken.ipynb", "{")])
+def test_a_foreign_notebook_costs_nobody_the_pages(tmp_path, monkeypatch, capsys):
+    """One that Jupyter has just made, of a kernel that is not here: the others' pages are there, and it is named."""
+    lost = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "my-env", "display_name": "mine"}})
+    for name, notebook in {"01_fine": nbformat.v4.new_notebook(cells=FINE), "Untitled": lost}.items():
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    failures = pages.make_pages(sorted(tmp_path.glob("*.ipynb")), tmp_path / "build")
+    assert list(failures) == ["Untitled"] and "my-env" in failures["Untitled"]
+    assert "Fine" in (tmp_path / "build" / "01_fine.html").read_text(encoding="utf-8")
+
+
+NO_NOTEBOOKS = {"README.md": "# Text", "lost.ipynb": None, "broken.ipynb": "{", "list.ipynb": "[]", "bare.ipynb": "{}"}
+FINE = [nbformat.v4.new_markdown_cell("# Fine")]
+
+
+@pytest.mark.parametrize("name, content", NO_NOTEBOOKS.items())
 def test_a_file_that_is_no_notebook_is_named(tmp_path, monkeypatch, name, content):
     if content:
         (tmp_path / name).write_text(content)

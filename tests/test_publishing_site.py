@@ -84,6 +84,12 @@ def test_no_line_ends_between_a_number_and_its_percent_sign():
     assert site.links_of_the_book("10 % of `5 % 2`, 5 %") == "10\N{NO-BREAK SPACE}% of `5 % 2`, 5\N{NO-BREAK SPACE}%"
 
 
+def test_code_that_looks_like_a_link_stays():
+    for code in ("`layers[0](x)`", "```python\ny = layers[0](x) + net[-1](y)\n```"):
+        assert site.links_of_the_book(f"{code} [cost](03_cost.ipynb)") == f"{code} [cost](03_cost.ipynb)"
+    assert site.links_of_the_book("[`helpers/data`](../CONTRIBUTING.md)") == "[`helpers/data`](helpers.md)"
+
+
 def test_every_link_within_the_book_leads_somewhere(book):
     folder, pages = book
     for name, page in pages.items():

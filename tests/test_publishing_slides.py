@@ -1,5 +1,6 @@
 """The slides: one idea each, figures alone, no code that only imports or checks, and no script but reveal.js."""
 
+import json
 import re
 
 import nbformat
@@ -60,6 +61,22 @@ def test_a_long_output_is_shortened(laid_out):
     (output,) = [out.text for cell in laid_out for out in cell.get("outputs", []) if "row 0" in out.get("text", "")]
     assert output.startswith("row 0\n") and output.endswith("row 61\n") and "46 more lines" in output
     assert output.count("\n") <= slides.LINES
+
+
+def test_a_notebook_that_colab_saved_becomes_slides(course, tmp_path):
+    """Its cells have no id; and a raw cell is none for a slide."""
+
+    def change(notebook):
+        notebook.cells.insert(4, nbformat.v4.new_raw_cell("raw"))
+
+    path = course(change)
+    before = nbformat.read(path, as_version=4)
+    for cell in before.cells:
+        del cell["id"]
+    before.nbformat_minor = 0
+    path.write_text(json.dumps(before), encoding="utf-8")
+    slides.write_slides(path, tmp_path / "slides")
+    assert ">raw<" not in (tmp_path / "slides" / "01_first.slides.html").read_text(encoding="utf-8")
 
 
 def test_slides_fetch_reveal_and_nothing_else(course, tmp_path):

@@ -36,6 +36,7 @@ def test_text_beside_a_solution_stays(course, tmp_path):
 def test_what_is_to_be_guessed_is_not_shown(course, tmp_path, asks, shown):
     def change(notebook):
         notebook.cells[3].source += f" {asks}"
+        notebook.cells.insert(6, nbformat.v4.new_raw_cell("raw"))
 
     make_student_version([course(change)], tmp_path)
     cells = nbformat.read(tmp_path / "01_first.ipynb", as_version=4).cells

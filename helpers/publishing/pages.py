@@ -49,7 +49,7 @@ def execute(path, timeout=None):
         folder_of_kernel = {"metadata": {"path": str(path.parent)}}
         quiet = ["--log-level=ERROR"]  # else the kernel's own remarks run into the lines of progress
         Client(notebook, timeout=timeout, resources=folder_of_kernel, extra_arguments=quiet).execute()
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+    except (CellExecutionError, CellTimeoutError, DeadKernelError, KeyError) as error:  # no such kernel is a KeyError
         return notebook, re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     return notebook, None
 
@@ -79,8 +79,8 @@ def main():
     for path in paths:
         try:
             nbformat.read(path, as_version=4)
-        except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
-            sys.exit(f"{path} is no notebook that can be read: {str(error).splitlines()[0][:200]}")
+        except Exception as error:  # a foreign file can fail in many ways
+            sys.exit(f"{path} is no notebook that can be read: {(str(error) or repr(error)).splitlines()[0][:200]}")
     folder = REPOSITORY / "build"
     print(f"Executing {len(paths)} notebooks in {mode} mode.")
     failures = make_pages(paths, folder, timeout=600 if mode == "quick" else None)

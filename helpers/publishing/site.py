@@ -30,8 +30,10 @@ PERCENT = re.compile(r"(`[^`]*`)|(?<=\d) (?=%)")  # code, which stays as it is, 
 WITH_SLIDERS = ("02_convolutions", "03_cost")  # lessons that the explorer goes with
 WIDE = 600  # pixels; a phone shows such a figure at that width, and scrolls it
 LONG = 25  # lines of printed output; more are folded
-# To a file, not to another host or within the page; its words may hold another pair of brackets.
-LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?!\w+:|#)([^()\s#]+)((?:#[^()\s]*)?)\)")
+# To a file, not to another host or within the page; its words may hold another pair of brackets. Or code, which stays.
+LINK = re.compile(
+    r"(?s:```.*?```)|`[^`]*`|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?!\w+:|#)([^()\s#]+)((?:#[^()\s]*)?)\)"
+)
 PAGES = {  # beside the lessons: the file that each is made from
     "README.md": "index.md",
     "CONTRIBUTING.md": "helpers.md",
@@ -106,6 +108,8 @@ def links_of_the_book(text, base="notebooks"):
 
     def lead(found):
         mark, words, target, anchor = found.groups()
+        if target is None:
+            return found[0]
         file = os.path.normpath(os.path.join(base, target)).replace(os.sep, "/")
         if mark or file in PAGES or Path(file).suffix == ".ipynb":
             return f"{mark}[{words}]({PAGES.get(file, file.removeprefix('notebooks/'))}{anchor})"
@@ -136,9 +140,9 @@ def sections_of(text):
 
 
 def name_of(file):
-    """Return what a lesson is called in the sidebar: "3. Cost" for 03_cost."""
+    """Return what a lesson is called in the sidebar: "3. Cost" for 03_cost; a file without a number as it is."""
     number, _, words = file.partition("_")
-    return f"{int(number)}. {words.replace('_', ' ').capitalize()}"
+    return f"{int(number)}. {words.replace('_', ' ').capitalize()}" if number.isdecimal() else file
 
 
 def write_sources(notebooks, folder):

@@ -72,7 +72,7 @@ def without_checks(source):
 def matters(cell):
     """Say whether a cell is worth a slide: not the set-up or an answer, and not one that only imports or checks."""
     skipped = cell.metadata.get("slideshow", {}).get("slide_type") == "skip"
-    if skipped or {"set-up", "exercise"} & set(cell.metadata.get("tags", [])):
+    if skipped or cell.cell_type == "raw" or {"set-up", "exercise"} & set(cell.metadata.get("tags", [])):
         return False
     return bool(cell.source.strip()) and (cell.cell_type != "code" or bool(cell.outputs or without_checks(cell.source)))
 
@@ -207,7 +207,7 @@ def write_slides(path, folder, reveal=REVEAL, sections=None):
 
     With ``sections``, a set of numbers, the deck holds only those of the notebook.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.v4.upgrade(nbformat.read(path, as_version=4))  # Colab's cells may have no id
     if sections is not None:
         shorten(notebook, sections)
     title = title_of(notebook, path)

@@ -32,7 +32,7 @@ def without_what_is_guessed(notebook):
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             asked = bool(GUESS_FIRST.search(cell.source))
-        elif asked:
+        elif asked and cell.cell_type == "code":
             cleared += len(cell.outputs)
             cell.outputs, cell.execution_count = [], None
     return cleared
