@@ -8,7 +8,7 @@ import pytest
 import torch
 from answers import NONSENSE, forms
 
-from helpers.exercises import check
+from helpers.exercises import check, checking
 from helpers.exercises.checking import CHECKS, Wrong, number, several, shown, whole
 from helpers.records import REPOSITORY
 
@@ -57,6 +57,13 @@ def test_several_numbers():
     for wrong in ([1], [1, 2, 3], "12", {1: 1, 2: 2}, 12, None, np.ones((2, 2)), [1, 2.5], [1, "2"]):
         with pytest.raises(Wrong):
             several(wrong, 2, whole)
+
+
+def test_an_array_is_read_in_any_order_and_its_numbers_are_numbers():
+    turned = np.arange(6.0).reshape(2, 3)[:, ::-1]
+    assert checking.as_tensor(turned, (2, 3), "it").tolist() == turned.tolist()
+    with pytest.raises(checking.Wrong, match="it holds numbers, not <U1"):
+        checking.as_tensor(np.array(["a"]), (1,), "it")
 
 
 def test_a_hint_stays_on_one_line():

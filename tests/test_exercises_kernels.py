@@ -50,7 +50,16 @@ def test_separable():
     def standard(channels, out, kernel):
         return nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False)
 
+    def with_relu(channels, out, kernel):
+        return nn.Sequential(pair(channels, out, kernel)[0], nn.ReLU(), pair(channels, out, kernel)[1])
+
+    def too_far(channels, out, kernel):
+        options = {"padding": kernel - 1, "dilation": 2, "groups": channels, "bias": False}
+        return nn.Sequential(nn.Conv2d(channels, channels, kernel, **options), pair(channels, out, kernel)[1])
+
     assert_right("02.3", [pair, Written])
+    assert_wrong("02.3", [with_relu], "something else is between")
+    assert_wrong("02.3", [too_far], "sees too far")
     assert_wrong("02.3", [other_order, smaller, with_bias, standard, *NOT_LAYERS, *NONSENSE])
     assert_waits("02.3", [lambda channels, out, kernel: ...])
 
@@ -70,6 +79,12 @@ def test_dilated_by_parts():
         kernel[:, :, ::d, ::d] = weight
         return F.conv2d(x, kernel, padding=d)
 
+    def where_the_dilation_divides_the_map(x, weight, d):
+        n, c, h, w = x.shape
+        parts = x.reshape(n, c, h // d, d, w // d, d).permute(3, 5, 0, 1, 2, 4).reshape(-1, c, h // d, w // d)
+        parts = F.conv2d(parts, weight, padding=1).reshape(d, d, n, -1, h // d, w // d)
+        return parts.permute(2, 3, 4, 0, 5, 1).reshape(n, -1, h, w)
+
     def by_the_library(x, weight, d):
         return F.conv2d(x, weight, padding=d, dilation=d)
 
@@ -86,5 +101,6 @@ def test_dilated_by_parts():
 
     assert_right("02.4", [by_parts, by_a_larger_kernel])
     assert_wrong("02.4", [by_the_library, as_a_layer], "do without the library's dilation")
-    assert_wrong("02.4", [flipped, first_part_alone, lambda x, w, d: x, lambda x, w, d: None, *NONSENSE])
+    assert_wrong("02.4", [where_the_dilation_divides_the_map, flipped, first_part_alone])
+    assert_wrong("02.4", [lambda x, w, d: x, lambda x, w, d: None, *NONSENSE])
     assert_waits("02.4", [lambda x, weight, d: ...])

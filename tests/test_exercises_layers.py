@@ -59,6 +59,7 @@ def test_block_from_its_table():
 def test_spend_what_is_left():
     assert_right("09.1", [{"units": (4, 3, 3, 2)}, {"units": [4, 3, 3, 2]}])
     near = [{}, {"units": (2, 3, 3, 3)}, {"units": (9, 3, 3, 2)}, {"units": (2, 3, 3)}, {"unit": 3}, {"widths": 3}]
+    assert_wrong("09.1", [{"unit": 3}], "network({'unit': 3}) stops with TypeError")
     assert_wrong("09.1", [*near, *[value for value in NONSENSE if value != {}]])
 
 

@@ -26,7 +26,9 @@ def test_precision():
 def test_lead():
     right = next(lead for lead in range(0, 1201, 2) if math.erfc((lead - 1) / math.sqrt(2 * 1200)) < 0.05)
     assert_right("08.3", forms(float(right)))
-    assert_wrong("08.3", [right - 2, right + 2, right + 1, right / 2, *NONSENSE])
+    assert_wrong("08.3", [right - 2, right + 1, right / 2, *NONSENSE])
+    assert_wrong("08.3", [right + 2, 1200], "a smaller one is enough")
+    assert_wrong("08.3", [2000, -2], "between 0 and 1,200")
 
 
 def test_interval():

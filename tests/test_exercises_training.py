@@ -95,7 +95,12 @@ def test_training_step():
     def summed(network, optimizer, images, labels):
         return step(network, optimizer, images, labels) * len(labels)
 
-    assert_right("06.4", [step, in_another_order])
+    def in_evaluation_afterwards(network, optimizer, images, labels):
+        loss = step(network, optimizer, images, labels)
+        network.eval()
+        return loss
+
+    assert_right("06.4", [step, in_another_order, in_evaluation_afterwards])
     assert_wrong("06.4", [never_cleared], "the first step is right and the second is not")
     assert_wrong("06.4", [in_evaluation], "network.train()")
     assert_wrong("06.4", [never_stepped, cleared_too_late, summed, lambda *_: None, lambda *_: 0.0, *NONSENSE])

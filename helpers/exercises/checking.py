@@ -113,7 +113,10 @@ def as_tensor(result, shape, what):
     """Return ``result`` as a float64 tensor of this ``shape``; ``Wrong`` where it is not one."""
     hint(isinstance(result, (torch.Tensor, np.ndarray)), f"{what} is a tensor, not {shown(result)}")
     hint(tuple(result.shape) == tuple(shape), f"{what} has the shape {tuple(shape)}, yours {tuple(result.shape)}")
-    return torch.as_tensor(result).detach().double()
+    try:
+        return torch.as_tensor(result.copy() if isinstance(result, np.ndarray) else result).detach().double()
+    except TypeError as error:
+        raise Wrong(f"{what} holds numbers, not {result.dtype}") from error
 
 
 def shown(value):

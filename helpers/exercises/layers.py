@@ -69,7 +69,11 @@ def block_from_its_table(answer):
 @exercise("09.1")
 def spend_what_is_left(answer):
     hint(isinstance(answer, dict), f"the answer is a dictionary of options, not {shown(answer)}")
-    larger = called(lambda: network_cost(residual_net(**answer)).total, shown_as=shown(answer))
+
+    def network():
+        return network_cost(residual_net(**answer)).total
+
+    larger = called(network, shown_as=shown(answer))
     there = network_cost(better_net()).total
     reached = f"{larger.params:,} parameters, {larger.macs / 1e6:.1f} million MACs"
     hint(larger.params <= 187_418, f"{reached}: too many parameters")

@@ -33,7 +33,10 @@ def lead(answer):
     given = whole(answer, "a number of images")
     needed = next(lead for lead in range(0, 1201, 2) if analysis.mcnemar(600 + lead // 2, 600 - lead // 2) < 0.05)
     hint(given % 2 == 0, "the difference is even: each image that changes sides moves it by two")
-    hint(given == needed, f"with a lead of {given} it is {analysis.mcnemar(600 + given // 2, 600 - given // 2):.3f}")
+    hint(0 <= given <= 1200, "they disagree on 1,200 images: it lies between 0 and 1,200")
+    p = analysis.mcnemar(600 + given // 2, 600 - given // 2)
+    hint(given >= needed, f"with a lead of {given} it is {p:.3f}")
+    hint(given == needed, f"with a lead of {given} it is {p:.3f}: a smaller one is enough")
 
 
 @exercise("08.4")
