@@ -2,7 +2,7 @@
 # Variables: PYTHON, which makes the environment (the first here that fits); VENV, where it lies; ARGS, more options for
 # a command. For colab-check: PYTHON313 makes the environment that COLAB holds.
 
-FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14) or sys.version_info[:3] == (3, 14, 1))
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
 FITTING = $(shell for p in $(PYTHONS); do "$$p" -c '$(FITS)' 2>/dev/null && echo "$$p" && break; done)
 PYTHON ?= $(FITTING)
@@ -67,12 +67,13 @@ LACKING := import re, sys, importlib.metadata as m; there = {d.name.lower() for 
 	sys.exit("Not everything could be installed. Lacking: " + (", ".join(lacking) or "newer versions") + ".\nIs there a " \
 	"network, and does it reach PyPI (or what PIP_INDEX_URL names)? The same command goes on where it stopped.")
 $(STAMP): requirements.txt constraints.txt
-	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || { echo 'The course needs Python 3.11 to 3.14. None of these is one: $(or $(PYTHON),$(PYTHONS)).' \
+	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || { echo 'The course needs Python 3.11 to 3.14. (torchvision refuses 3.14.1.) None of these is one: $(or $(PYTHON),$(PYTHONS)).' \
 		'Name one: make $(MAKECMDGOALS) PYTHON=$(or $(FITTING),/path/to/python3.13)'; exit 1; }
 	@echo "Preparing $(VENV), the first time only: up to 3 GB to fetch and 5 GB on the disk, 1 to 10 minutes without a word."
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@if command -v uv >/dev/null; \
-	then UV_EXTRA_INDEX_URL="$$PIP_EXTRA_INDEX_URL" uv pip install --quiet --index-strategy unsafe-best-match --python "$(BIN)" $(LISTS); \
+	then env $${PIP_INDEX_URL:+"UV_DEFAULT_INDEX=$$PIP_INDEX_URL"} $${PIP_EXTRA_INDEX_URL:+"UV_EXTRA_INDEX_URL=$$PIP_EXTRA_INDEX_URL"} \
+		uv pip install --quiet --index-strategy unsafe-best-match --python "$(BIN)" $(LISTS); \
 	else "$(BIN)" -m pip install --quiet --quiet --disable-pip-version-check $(LISTS); \
 	fi || "$(BIN)" -c '$(LACKING)'
 	@touch "$(STAMP)"
