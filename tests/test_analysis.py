@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from modules import MANY
 from scipy import optimize, special, stats
 from sklearn import calibration, metrics
 
@@ -16,6 +17,7 @@ PROBABILITIES = special.softmax(LOGITS, axis=1)
 CONFIDENCE, RIGHT = PROBABILITIES.max(axis=1), PROBABILITIES.argmax(axis=1) == LABELS
 
 
+@MANY
 @given(st.integers(1, 20_000).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count))))
 def test_wilson_interval_is_scipys(case):
     interval = stats.binomtest(*case).proportion_ci(method="wilson")
@@ -60,6 +62,7 @@ def test_confused_pairs_add_both_directions():
     assert analysis.confused_pairs([[9, 1, 5], [3, 9, 0], [1, 2, 9]]) == [(0, 2, 6), (0, 1, 4), (1, 2, 2)]
 
 
+@MANY
 @given(st.permutations(range(10)))
 def test_similar_order_restores_a_chain(shuffled):
     chain = np.exp(-np.abs(np.subtract.outer(np.arange(10), np.arange(10))))  # neighbours are confused most
@@ -135,6 +138,7 @@ def test_label_suspects_passes_over_a_class_without_images():
     assert analysis.label_suspects(np.array([[0.1, 0.9, 0.0], [0.2, 0.8, 0.0]]), np.array([1, 1])).tolist() == []
 
 
+@MANY
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_mcnemar_is_a_toss_of_coins(only_a, only_b):
     theirs = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0

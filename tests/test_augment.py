@@ -28,7 +28,7 @@ def test_flip_alone_mirrors_half_of_the_images(images):
     assert 440 < mirrored.sum() < 560  # 500 expected, deviation 16
 
 
-def test_dropout_alone_makes_one_hole_of_16_by_16_in_the_mean_colour(images):
+def test_dropout_alone_makes_one_hole_of_16_by_16_in_the_mean_colour():
     noise = np.random.default_rng(0).integers(130, 255, (32, 32, 3), dtype=np.uint8)  # no pixel has the mean colour
     corners = set()
     for holed in draws(augment.Augment([augment.coarse_dropout(p=1)]), noise, 50):
@@ -41,7 +41,7 @@ def test_dropout_alone_makes_one_hole_of_16_by_16_in_the_mean_colour(images):
     assert np.allclose(np.array(augment.FILL) / 255, data.MEAN, atol=0.002)
 
 
-def test_shift_scale_rotate_alone_moves_by_a_few_pixels(images):
+def test_shift_scale_rotate_alone_moves_by_a_few_pixels():
     """A bright point at (12, 20) stays within shift, scale and rotation of its place; the picture is kept elsewhere."""
     point = np.zeros((32, 32, 3), np.uint8)
     point[11:14, 19:22] = 255
@@ -75,7 +75,7 @@ def test_the_same_key_gives_the_same_image_and_any_other_another(images):
         assert (other != reference).any((1, 2, 3)).mean() > 0.8
 
 
-def test_transforms_are_uncorrelated(images):
+def test_transforms_are_uncorrelated():
     """Whether an image is flipped says nothing about whether it has a hole, nor where the hole is."""
     picture = np.zeros((32, 32, 3), np.uint8)
     picture[0, 0] = 255  # the flip moves it; a hole seldom covers it
@@ -103,7 +103,7 @@ def test_stream_starts_where_numpy_would_start_it_whatever_was_drawn_before():
             augment.Augment([], seed)
 
 
-def test_python_stream_draws_all_from_the_same_generator(images):
+def test_python_stream_draws_all_from_the_same_generator():
     """Whatever Albumentations asks for, also numbers that ``random`` keeps for later; and in a copy as well."""
 
     def numbers(one, index):

@@ -15,7 +15,7 @@ from helpers.training import Speed
 @pytest.fixture(scope="module")
 def few():
     images, labels = data.load_cifar10(True, data.SAMPLE)
-    chosen = np.arange(2048) % len(labels)
+    chosen = np.arange(24 * pipelines.BATCH) % len(labels)
     return images[chosen], labels[chosen]
 
 
@@ -23,8 +23,8 @@ def test_our_loader_stays_for_one_epoch_and_runs_ahead_by_a_sixth(few):
     """The first can be timed without the start of its workers; the second goes over the end of an epoch."""
     one, more = pipelines.our_loader(*few, 1), pipelines.our_loader(*few, 1, epochs=range(1, 4))
     assert (one.persistent_workers, more.persistent_workers) == (True, False)
-    assert len(few[1]) == 16 * pipelines.BATCH == 2048 and len(one) == 16 and len(more) == 48
-    assert one.prefetch_factor == more.prefetch_factor == 16 // 6
+    assert len(one) == 24 and len(more) == 72
+    assert one.prefetch_factor == more.prefetch_factor == 24 // 6
     assert not one.pin_memory and pipelines.our_loader(*few, 1, torch.device("cuda")).pin_memory
 
 

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from short_runs import CPU
 
+from helpers import data
 from helpers.bench import __main__ as command
 from helpers.bench import pipelines, suite
 from helpers.bench.measuring import training_flops
@@ -32,6 +34,30 @@ def test_ratios_divide_ours_by_plain():
     assert found["seeding, ours / plain"] == 30 and found["share of seeding in augmentation"] == 0.01
     gflops = 250 * training_flops(session_net()) / 1e9
     assert found["share of the matrix product's peak"] == pytest.approx(gflops / 500)
+
+
+def test_what_was_prepared_in_a_pause_is_not_timed(monkeypatch):
+    """Two workers hold four batches, more than an epoch of three: all are taken off before the first that counts."""
+    images, labels = data.load_cifar10(True, data.SAMPLE)
+    loader, rows = pipelines.our_loader(images[:300], labels[:300], 2), []
+
+    def counted(train, test, epochs):
+        rows.append([len(list(batches)) for batches in epochs])
+        return 1.0, 1.0
+
+    monkeypatch.setattr(suite, "epochs_in_a_row", counted)
+    suite._epochs(None, None, [], loader, CPU, 2, rounds=1)
+    assert len(loader) == 3 and loader.prefetch_factor == 2
+    assert rows[0] == [7, 3, 3] and rows[1] == [3, 3, 3]
+
+
+def test_a_rate_counts_the_images_that_were_trained_on(monkeypatch):
+    """512 of the 640 that there are, where a batch is 512."""
+    monkeypatch.setattr(suite, "in_turns", lambda works, device, rounds: {name: [1.0] for name in works})
+    monkeypatch.setattr(suite, "_epochs", lambda *_: {})
+    images, labels = data.load_cifar10(True, data.SAMPLE)
+    rows = suite.measure(CPU, images[:640], labels[:640], 1, quick=True)["batch size"]
+    assert {name: row["images"] for name, row in rows.items()} == {"batch 32": 640, "batch 128": 640, "batch 512": 512}
 
 
 def test_a_small_suite_measures_every_part(tmp_path, monkeypatch, capsys):

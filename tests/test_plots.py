@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from helpers import plots
+from helpers.analysis import wilson_interval
 from helpers.plots import style
 
 REPOSITORY = Path(__file__).parent.parent
@@ -89,6 +90,23 @@ def test_a_value_far_outside_is_an_arrow_and_no_reason_to_press_the_others_toget
     assert [t.get_text() for t in accuracies.axes[0].texts] == ["80.00", "31 % in epoch 3"]
     low = plots.test_accuracies({"weak": a_run("weak", [2.0], [20.0])})
     assert low.axes[0].get_ylim()[0] == 0 and accuracies.axes[0].get_ylim()[0] == 60
+    wobbling = plots.test_accuracies({"wobbles": a_run("wobbles", [1.0] * 8, [70.0, 31.0, 70.0, 50.0] * 2)})
+    assert [t.get_text() for t in wobbling.axes[0].texts] == ["50.00"], "an end below the floor needs no arrow"
+    wobbling = plots.test_accuracies({"wobbles": a_run("wobbles", [1.0] * 5, [70.0, 31.0, 70.0, 50.0, 80.0])})
+    assert [t.get_text() for t in wobbling.axes[0].texts] == ["80.00", "31 % in epoch 2, 1 more below"]
+    plt.close("all")
+
+
+def test_a_run_of_one_epoch_is_seen():
+    run = a_run("mine", [2.0], [20.0])
+    axes = plots.learning_curves(run).axes + plots.test_accuracies({"mine": run}).axes
+    assert len(axes) == 3 and all(line.get_marker() == "o" for axis in axes for line in axis.lines)
+    plt.close("all")
+
+
+def test_a_class_of_which_none_or_all_are_right_has_an_interval():
+    low, high = np.array([wilson_interval(count, 1000) for count in (0, 1000)]).T
+    assert plots.class_intervals(["cat", "dog"], {"mine": (np.array([0.0, 1.0]), low, high)}).axes[0].containers
     plt.close("all")
 
 
@@ -105,4 +123,6 @@ def test_the_bars_of_a_staircase_carry_their_errors():
     assert [ends[0] for ends in lines] == [59.5, 69.0, 67.0] and [ends[1] for ends in lines] == [60.5, 71.0, 71.0]
     assert [text.get_text().strip() for text in drawn.axes[0].texts] == ["60.0", "+10.0", "−1.0"]
     assert not plots.waterfall(steps, "accuracy (%)").axes[0].collections
+    close = plots.waterfall([("first", 91.6), ("second", 91.7), ("third", 91.9)], "accuracy (%)").axes[0]
+    assert close.get_xlim()[0] < 91.6 and close.get_xlim()[1] > 91.9
     plt.close("all")

@@ -1,5 +1,6 @@
 """The page to print says what the library's layers have, and its formulas hold."""
 
+import itertools
 import re
 
 import torch
@@ -30,6 +31,20 @@ def test_weights_macs_and_intensity_of_each_kind():
         assert int(weights.replace(",", "")) == count == reckoned
         assert float(macs) == round(count * 32 * 32 / 1e6, 1)
         assert abs(float(intensity) - 2 * count * 32 * 32 / (4 * (maps + count))) < 0.06
+
+
+def test_the_rule_against_holes():
+    """All stacks of three 3×3 layers with dilations from 1 to 4: which positions does one output see?"""
+    assert "none larger than the width that those before it see" in cheat_sheet()
+    for dilations in itertools.product(range(1, 5), repeat=3):
+        seen, width = {0}, 1
+        for dilation in dilations:
+            seen = {place + step for place in seen for step in (-dilation, 0, dilation)}
+        kept = []
+        for dilation in sorted(dilations):
+            kept.append(dilation <= width)
+            width += 2 * dilation
+        assert all(kept) == (len(seen) == width), dilations
 
 
 def test_the_formula_of_the_output_size():

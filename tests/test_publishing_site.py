@@ -108,7 +108,8 @@ def test_lessons_lead_to_one_another(book):
 def test_while_the_address_is_a_placeholder_nothing_leads_to_it(book):
     """Words stand where links would lead nowhere."""
     pages = book[1]
-    assert site.is_placeholder(), "the address is set: this test has done its work, and may go"
+    if not site.is_placeholder():
+        pytest.skip("the address is set")
     for name, page in pages.items():
         led = [*page.fetched, *(link for _, link in page.links)]
         assert not [link for link in led if "OWNER" in link or "colab.research" in link], name
@@ -123,7 +124,8 @@ def test_with_an_address_every_lesson_has_its_buttons(tmp_path):
     texts = ("README.md", "CONTRIBUTING.md", *(file for file in site.PAGES if "notebooks/" in file))
     for file in (*texts, "notebooks/04_network.ipynb"):
         shutil.copy(REPOSITORY / file, tmp_path / file)
-    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8").replace("/OWNER/", "/school/")
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    project = re.sub(r'"https://github.com/[^"]*"', '"https://github.com/school/advanced-convolutions"', project)
     (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
     command = [sys.executable, "-m", "helpers.publishing.site"]
     subprocess.run(command, cwd=tmp_path, check=True, env=os.environ | {"PYTHONPATH": str(tmp_path)})
@@ -149,8 +151,8 @@ def test_set_up_imports_and_logs_are_folded_and_the_lesson_is_not(book):
 
 def test_figures_are_described_once_and_open_large(book):
     page = book[1]["01_first.html"]
-    (image,) = [image for image in page.images if "_images/" in image["src"] and "01" not in image["src"]][:1]
-    assert image["alt"] == 'bars of "cost".' and "In the picture" not in page.text and "They rise." in page.text
+    (image,) = [image for image in page.images if image["alt"] == 'bars of "cost".']
+    assert "_images/" in image["src"] and "In the picture" not in page.text and "They rise." in page.text
     assert image["src"] in [link for _, link in page.links] and image["style"] == "width: 60px;"
 
 

@@ -129,7 +129,7 @@ def test_a_single_rotten_byte_anywhere_is_noticed(few, tmp_path):
 
 
 @pytest.mark.parametrize("part", ["network", "optimizer", "ema"])
-def test_a_checkpoint_that_does_not_fit_is_refused_in_a_sentence(few, tmp_path, monkeypatch, part):
+def test_a_checkpoint_that_does_not_fit_is_refused_in_a_sentence(few, tmp_path, part):
     checkpoint, recipe = tmp_path / "checkpoint.pt", small(epochs=1, ema=0.9)
     fit(recipe, *few, CPU, Speed(), checkpoint=checkpoint)
     state = torch.load(checkpoint)

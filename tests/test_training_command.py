@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -154,9 +155,12 @@ def test_runs_go_to_the_readers_folder_under_a_name_that_is_no_reference_runs(tm
 def test_help_explains_every_option(capsys):
     with pytest.raises(SystemExit):
         command.parse(["--help"])
-    text = capsys.readouterr().out
-    for option in ("--network", "--epochs", "--batch-size", "--lr", "--seed", "--resume", "--name", "--data"):
-        assert option in text
+    text = " ".join(capsys.readouterr().out.split())
+    options = vars(command.parse([]))
+    assert len(options) > 20
+    for option in options:
+        shown = "--no-compile" if option == "compile" else f"--{option.replace('_', '-')}"
+        assert re.search(rf" {shown}( [A-Z_]+(?= )| {{[^}}]*}})?+ \w", text), option  # and some words
 
 
 def test_command_in_the_record_names_nothing_of_this_machine():
@@ -265,7 +269,7 @@ def test_validation_needs_more_images_than_the_sample_has(planned, capsys):
     assert said == "--validate holds out 5,000 training images, and there are 2,000 in all"
 
 
-def test_a_part_of_the_training_images_is_drawn_from_what_validation_leaves(planned, monkeypatch):
+def test_a_part_of_the_training_images_is_drawn_from_what_validation_leaves(monkeypatch):
     """Another number of images, none of the held-out ones, each once; the record says how many."""
     whole = data.load_cifar10(True, data.SAMPLE)
     numbered = np.arange(2000, dtype=np.uint16).view(np.uint8).reshape(2000, 2)  # so that each image says which it is

@@ -27,7 +27,7 @@ def test_loss_that_is_no_number_is_an_error_with_a_remedy(few):
         fit(small(lr=1e12, epochs=2), *few, CPU, Speed())
 
 
-def test_the_schedule_ends_with_the_last_step(few):
+def test_the_schedule_ends_with_the_last_step():
     """OneCycle is planned for exactly the steps that are taken: it rises to lr and ends at nearly zero."""
     run = Run(small(), 64, CPU, Speed())
     rates = []

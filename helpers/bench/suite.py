@@ -89,7 +89,9 @@ def measure(device, images, labels, rounds, quick=False):
     sizes = [size for size in sizes if size <= count]
     repeated = {f"batch {size}": _repeated(ready, size, count) for size in sizes}
     works = {name: (lambda batches=batches: train(batches)) for name, batches in repeated.items()}
-    parts["batch size"] = timed(works)
+    trained = {name: sum(len(labels) for _, labels in batches) for name, batches in repeated.items()}
+    seconds = in_turns(works, device, rounds)
+    parts["batch size"] = {name: summary(seconds[name], trained[name]) for name in works}
 
     train, network = trainer(device, best)
     tests = data.test_loader(data.Cifar10(images, labels), device=device)
@@ -111,14 +113,15 @@ def _epochs(train, test, ready, loader, device, workers, rounds, number=2):
     """Return summaries of ``number`` epochs in a row, with workers that run ahead or are asked anew, and of the steps.
 
     ``ready`` are the batches of an epoch, ``loader`` prepares them for one epoch at a time. The workers that run ahead
-    start once.
+    start once; what they prepared in a pause, every worker ``prefetch_factor`` batches, is taken off before.
     """
     images, labels = loader.dataset.images, loader.dataset.labels
     endless = our_loader(images, labels, workers, device, range(1, 10**6))
-    rows = []
+    rows, waiting = [], workers * (endless.prefetch_factor or 0)
+    lengths = [len(loader) + waiting, *[len(loader)] * number]
     with contextlib.closing(batch for batch in endless) as batches:  # closed, it ends its workers
         for _ in range(1 + rounds):
-            ahead = epochs_in_a_row(train, test, [itertools.islice(batches, len(loader)) for _ in range(1 + number)])
+            ahead = epochs_in_a_row(train, test, [itertools.islice(batches, length) for length in lengths])
             anew = epochs_in_a_row(train, test, [loader] * (1 + number))
             steps, _ = epochs_in_a_row(train, lambda: None, [ready] * (1 + number))
             rows.append((*ahead, *anew, steps))

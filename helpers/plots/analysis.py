@@ -20,7 +20,8 @@ def class_intervals(names, groups):
         shares, low, high = (100 * np.asarray(part) for part in parts)
         rows = np.arange(len(names)) + (i - (len(groups) - 1) / 2) * 0.3
         style = {"fmt": mark, "color": colour, "markersize": 9, "capsize": 5, "label": label}
-        axis.errorbar(shares, rows, xerr=(shares - low, high - shares), **style)
+        reach = np.maximum(0, (shares - low, high - shares))  # rounding leaves a hair below 0 at 0 and 100 %
+        axis.errorbar(shares, rows, xerr=reach, **style)
     named_rows(axis, names, "accuracy (%), with the 95 % interval")
     axis.legend(loc="lower left")
     return drawn

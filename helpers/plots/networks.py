@@ -1,5 +1,7 @@
 """Figures of a network's layers (notebook 04), and of networks compared with each other (notebook 09)."""
 
+import math
+
 import matplotlib.pyplot as plt
 
 from helpers.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAPER, PURPLE, RED, SKY, YELLOW, bare, figure, styled
@@ -155,7 +157,7 @@ def waterfall(steps, label, errors=None):
     """
     names, values = zip(*steps, strict=True)
     drawn, axis = figure(size=(11, 0.6 + 0.6 * len(steps)))
-    low = round(min(values) - 0.15 * (max(values) - min(values)))
+    low = math.floor(min(values) - 0.15 * (max(values) - min(values)))
     for row, value in enumerate(values):
         before = values[row - 1] if row else low
         colour = GREY if not row else BLUE if value >= before else ORANGE

@@ -24,6 +24,11 @@ def schedule(rates, epochs):
     return drawn
 
 
+def _only_one(epochs, mark="o"):
+    """Return what makes a curve of a single epoch, which is a point and no line, be seen."""
+    return {"marker": mark, "markersize": 9} if len(epochs) == 1 else {}
+
+
 @styled()
 def learning_curves(record):
     """Draw accuracy and loss on training and test images over the epochs of a run's record, in the run's colour."""
@@ -33,7 +38,7 @@ def learning_curves(record):
     for axis, what, unit in zip(axes, ("accuracy", "loss"), (" (%)", " (mean over the images)"), strict=True):
         for part, look in (("training", {"linestyle": "--", "alpha": 0.65}), ("test", {})):
             values = [row[f"{part.removesuffix('ing')}_{what}"] for row in record["history"]]
-            axis.plot(epochs, values, color=colour, label=f"{part} images", **look)
+            axis.plot(epochs, values, color=colour, label=f"{part} images", **look, **_only_one(epochs))
         axis.set(xlabel="epoch", ylabel=what + unit, xlim=(0, epochs[-1] + 1))
         axis.legend()
     losses = [row["test_loss"] for row in record["history"]]
@@ -58,13 +63,14 @@ def test_accuracies(records):
     longest = max(len(record["history"]) for record in records.values())
     for (label, record), (colour, _, style) in zip(records.items(), looks, strict=True):
         epochs, accuracy = zip(*((row["epoch"], row["test_accuracy"]) for row in record["history"]), strict=True)
-        axis.plot(epochs, accuracy, style, color=colour, label=label)
+        axis.plot(epochs, accuracy, style, color=colour, label=label, **_only_one(epochs))
         place = {"xytext": (5, 0)} if len(epochs) == longest else {"xytext": (0, 10), "ha": "center"}
         axis.annotate(f"{accuracy[-1]:.2f}", (epochs[-1], accuracy[-1]), **place, **OFFSET)
         begun = next((i for i, value in enumerate(accuracy) if value >= floor), len(accuracy))
-        for epoch, value in zip(epochs[begun:], accuracy[begun:], strict=True):
-            if value < floor - 5:
-                beyond(axis, epoch, floor, f"{value:.0f} % in epoch {epoch}")
+        fallen = sorted(row for row in zip(accuracy[begun:], epochs[begun:], strict=True) if row[0] < floor - 5)
+        if fallen:
+            (value, epoch), more = fallen[0], f", {len(fallen) - 1} more below" if len(fallen) > 1 else ""
+            beyond(axis, epoch, floor, f"{value:.0f} % in epoch {epoch}{more}")
     axis.set(xlabel="epoch", ylabel=f"test accuracy (%), axis from {floor}")
     axis.legend(loc="lower right")
     return drawn
@@ -95,8 +101,7 @@ def own_beside(reference, own):
     looks = zip((reference, own), labels, run_looks(labels), (12, 7), strict=True)  # the larger mark lies below
     for record, label, (colour, mark, style), size in looks:
         epochs, accuracy = zip(*((row["epoch"], row["test_accuracy"]) for row in record["history"]), strict=True)
-        only_one = mark if len(epochs) == 1 else None
-        curves.plot(epochs, accuracy, style, color=colour, label=label, marker=only_one, markersize=9)
+        curves.plot(epochs, accuracy, style, color=colour, label=label, **_only_one(epochs, mark))
         by_class = record["test"]["class_accuracy"]
         classes.plot(list(by_class.values()), list(by_class), mark, color=colour, label=label, markersize=size)
     curves.set(xlabel="epoch", ylabel="test accuracy (%)")

@@ -32,9 +32,8 @@ FORMULAS = (
     ("span of a kernel", "`d(k − 1) + 1`"),
     ("receptive field, layer by layer", "`field += d(k − 1) · jump`, and then `jump *= s`; both begin at 1"),
     (
-        "no holes in a stack",
-        "dilations from the smallest on: none larger than the width that those before it see; "
-        "no stride that shares a factor with its layer's dilation",
+        "no holes in a stack, stride 1",
+        "dilations from the smallest on: none larger than the width that those before it see",
     ),
     ("MACs", "`weights × output pixels`; 1 MAC = 2 FLOPs"),
     ("arithmetic intensity", "`FLOPs / bytes moved`; below `peak / bandwidth` a layer waits for memory"),
