@@ -431,8 +431,9 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(notebook, folder, mon
             part.write_bytes(b"half")
             raise Off
 
-        epochs = len(torch.load(place / "checkpoint.pt")["history"]) if (place / "checkpoint.pt").exists() else 0
-        saving = path.name == "checkpoint.pt" and epochs == 2 and when == "while it is saved"
+        saved = place / "checkpoint_05.pt"
+        epochs = len(torch.load(saved)["history"]) if saved.exists() else 0
+        saving = path.name == saved.name and epochs == 2 and when == "while it is saved"
         last = path.name == "record.json" and when == "before the record is written"
         plain["write_whole"](path, half if saving or last else write)
 
@@ -456,15 +457,15 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(notebook, folder, mon
 @pytest.mark.parametrize("fault", ["damaged", "of another recipe", "of other data"])
 def test_a_checkpoint_that_does_not_fit_is_named(notebook, folder, fault):
     space = notebook()
-    checkpoint = folder / "runs" / "my_less_weighted_net_3" / "checkpoint.pt"
+    checkpoint = folder / "runs" / "my_less_weighted_net_3" / "checkpoint_05.pt"
     space["train"](space["RECIPE"], checkpoint)
     if fault == "damaged":
         checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     elif fault == "of another recipe":
         space["RECIPE"] |= {"lr": 0.2}
     else:
-        space["train_labels"] = space["train_labels"][:32]
-    with pytest.raises(RuntimeError, match="checkpoint.pt cannot be taken up .*delete it to begin anew"):
+        space["train_images"][0, 0, 0, 0] ^= 1  # one pixel
+    with pytest.raises(RuntimeError, match="checkpoint_05.pt cannot be taken up .*: begin as then, or delete it"):
         execute(space, RUN)
 
 
@@ -552,6 +553,25 @@ def test_the_verdict_allows_for_a_run_that_was_tested_on_a_part_of_the_images(fo
     said, _ = beside(folder, monkeypatch, capsys, own_record(correct=818, images=1000))
     chance = 2 * math.sqrt(2 * 0.25**2 + 83.3 * 16.7 * (1 / 1_000 - 1 / 10_000))
     assert f"1.50 points below the reference run: no more than chance, which makes up to {chance:.2f} points" in said
+
+
+def test_a_run_of_another_recipe_is_not_taken_for_the_same(folder, monkeypatch, capsys):
+    """The command line's own, for one: without --augment none it augments."""
+    own = own_record()
+    own["recipe"] |= {"augment": "gentle", "lr": 0.05, "seed": 7, "clip": None}
+    said, _ = beside(folder, monkeypatch, capsys, own)
+    assert said.endswith("But they did not do the same: lr 0.1, yours 0.05; augment none, yours gentle.\n")
+    assert "did not do the same" not in beside(folder, monkeypatch, capsys, own_record() | {"seed": 7})[0]
+
+
+@pytest.mark.parametrize("changes", [{"augment": "gentle"}, {"optimizer": "AdamW"}, {"network": "session_net"}])
+def test_a_recipe_that_the_code_does_not_follow_is_refused(notebook, changes):
+    space = notebook()
+    cell = next(cell.source for cell in CELLS if "FIXED = " in cell.source)
+    name, value = next(iter(changes.items()))
+    run(cell.replace("RECIPE = FIXED | dict(", f"RECIPE = FIXED | dict({name}={value!r}, "), "the edited cell", space)
+    with pytest.raises(AssertionError, match="change the code, too"):
+        space["train"](space["RECIPE"])
 
 
 # The story is that of the reference run -----------------------------------------------------------------------------
