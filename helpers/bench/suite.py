@@ -57,8 +57,9 @@ def measure(device, images, labels, rounds, quick=False):
     """Return ``{part: {name: summary}}`` of augmentation, data, step, batch size, epoch and evaluation."""
     count, best = len(labels), Speed.best(device, compile=not quick)
 
-    def timed(works, size=count):
-        return {name: summary(seconds, size) for name, seconds in in_turns(works, device, rounds).items()}
+    def timed(works, trained=None):
+        seconds = in_turns(works, device, rounds)
+        return {name: summary(seconds[name], trained[name] if trained else count) for name in works}
 
     train, loader = plain_trainer(device), plain_loader(images, labels)
     ready = list(loader)
@@ -90,8 +91,7 @@ def measure(device, images, labels, rounds, quick=False):
     repeated = {f"batch {size}": _repeated(ready, size, count) for size in sizes}
     works = {name: (lambda batches=batches: train(batches)) for name, batches in repeated.items()}
     trained = {name: sum(len(labels) for _, labels in batches) for name, batches in repeated.items()}
-    seconds = in_turns(works, device, rounds)
-    parts["batch size"] = {name: summary(seconds[name], trained[name]) for name in works}
+    parts["batch size"] = timed(works, trained)
 
     train, network = trainer(device, best)
     tests = data.test_loader(data.Cifar10(images, labels), device=device)
