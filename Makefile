@@ -45,17 +45,17 @@ site: $(STAMP)  ## the course as a book: every notebook as it is stored, with se
 slides: $(STAMP)  ## the same as slides, in build/slides/; ARGS="--short" for 45 minutes, "--reveal FOLDER" without a network
 	"$(BIN)" -m helpers.publishing.slides $(ARGS)
 
-student: $(STAMP)  ## the notebooks without the solutions of their exercises, in build/student/
+student: $(STAMP)  ## the notebooks without solutions, and without outputs to guess first, in build/student/
 	"$(BIN)" -m helpers.publishing.student
 
 colab-check: $(STAMP) $(COLAB)/.installed  ## run every notebook, as committed, twice in what Colab has; ARGS="04_network" chooses
 	"$(BIN)" tests/colab/check.py "$(COLAB)/bin/python" $(ARGS)
 
-browser-test: $(STAMP) site  ## look at the site and at JupyterLab with Chromium, at a phone's and a projector's width
+browser-test: $(STAMP) site  ## look at the site and at JupyterLab with Chromium (playwright install chromium, or CHROMIUM=/path)
 	"$(BIN)" -m pip install --disable-pip-version-check --quiet "playwright>=1.50" axe-playwright-python
 	"$(BIN)" -m pytest tests/browser/check.py
 
-clean:  ## remove pages and caches; the environment and the data stay
+clean:  ## remove build/ and caches; environment, data and runs stay
 	rm -rf build .pytest_cache .ruff_cache .hypothesis
 	find helpers tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

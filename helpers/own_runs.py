@@ -1,7 +1,7 @@
 """A reader's own run: trained live in a notebook, or by the command line, and told beside the reference run.
 
 The reference runs are what the course's text is about. An own run, which lies in ``runs``, is drawn beside them; no
-sentence and no assertion depends on it. Notebook 06 is the first to use it.
+sentence and no assertion depends on it. Notebook 03 is the first to show one, 06 the first to train one.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Timing that other work on the machine disturbs little. Notebook 03 explains it, section 6; 01 and 10 use it, too.
+"""Timing that other work on the machine disturbs little. Notebook 03 explains it, section 6.
 
 ``in_turns`` measures what one waits for: seconds on the clock, with all cores, for tables and pictures. What is
 *claimed* about time is claimed by ``assert_holds``, which asks again: a measurement can be disturbed, a law cannot.

@@ -38,6 +38,18 @@ def test_record_is_consistent(name):
     check(record)
 
 
+def test_the_list_of_runs_has_every_folder_and_the_notebooks_that_show_it():
+    listed = (RUNS / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)/?` \| .+ \| (.+) \|$", listed, re.MULTILINE))
+    assert set(rows) == {path.name for path in RUNS.iterdir() if path.is_dir()}
+    for run, shown in rows.items():
+        for number in re.findall(r"\b\d\d\b", shown):
+            (notebook,) = RUNS.parent.glob(f"{number}_*.ipynb")
+            assert re.search(rf'["/`]{run}\b', notebook.read_text(encoding="utf-8")), (
+                f"{notebook.name} does not show {run}"
+            )
+
+
 def test_experiment_of_notebook_03_is_complete_and_on_equal_terms():
     """Every kind and width with three seeds; the recipes differ in network and seed alone. Its weights are not kept."""
     runs = [read_record(path.parent.name, RUNS / "kinds") for path in (RUNS / "kinds").glob("*/record.json")]

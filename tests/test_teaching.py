@@ -8,6 +8,7 @@ import pytest
 from conftest import NOTEBOOKS
 
 from helpers.exercises.checking import CHECKS, judge
+from helpers.records import REPOSITORY
 
 PAGE = (NOTEBOOKS[0].parent / "TEACHING.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\w+): .*?$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -24,8 +25,13 @@ def test_sections_that_are_named_are_there(notebook_path):
     there = set(re.findall(r"^## (\d+)\.", text, re.MULTILINE))
     named = re.findall(r"[Ss]ections? (\d+)(?: to (\d+))?|\((\d+)(?: to (\d+))?\)", SECTIONS[notebook_path.stem])
     assert {number for numbers in named for number in numbers if number} <= there
-    title = re.search(r"^# (.+)$", text, re.MULTILINE)[1]
-    assert f"## {notebook_path.stem}: {title}" in PAGE
+
+
+def test_the_title_stands_in_the_readme_and_here(notebook_path):
+    title = re.search(r"^# (.+)$", nbformat.read(notebook_path, as_version=4).cells[0].source, re.MULTILINE)[1]
+    name = notebook_path.stem
+    assert f"\n## {name}: {title}\n" in PAGE
+    assert f"\n| [{name}](notebooks/{name}.ipynb): {title} |" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -38,5 +44,8 @@ def test_the_answers_are_right_and_the_typical_wrong_ones_are_not(row):
 
 
 def test_every_exercise_is_among_the_answers():
-    """But for those whose answer depends on the notebook's images, disagreements or wire, or is one of many."""
-    assert set(re.findall(r"\b((?:0\d|10)\.\d)\b", PAGE)) | {"07.1", "09.1", "10.3"} == set(CHECKS) | {"05.1", "05.2"}
+    """In the table, or named beside it; and none that there is not."""
+    answers = PAGE.partition("\n## Answers\n")[2]
+    asked = set(CHECKS) | {"05.1", "05.2"}
+    assert {number for number in asked if number not in answers} == set()
+    assert set(re.findall(r"(?:^\| |[:;,] )(\d\d\.\d) (?:\||\(|is|has)", answers, re.MULTILINE)) == asked

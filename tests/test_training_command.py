@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,14 @@ from helpers.records import OWN_RUNS, REPOSITORY, RUNS, read_record
 from helpers.training import Recipe, TrainingError, command, evaluate
 from helpers.training.distributed import World
 from helpers.training.run import Run
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_lines_in_the_documents_have_options_that_there_are(page):
+    lines = re.findall(r"^ {4,}.*-m helpers\.training (--.+)$", (REPOSITORY / page).read_text("utf-8"), re.MULTILINE)
+    assert len(lines) >= 3
+    for line in lines:
+        command.parse(shlex.split(line.replace("my_net", "session_net")))
 
 
 def command_line(runs, *more):

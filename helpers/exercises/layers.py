@@ -1,4 +1,4 @@
-"""The exercises of 04 and 09 on layers: a block from its table, a residual unit, and the sums of notebook 09."""
+"""The exercises on layers, of notebooks 04 and 09: a block from its table, a residual unit, and the sums of 09."""
 
 import copy
 

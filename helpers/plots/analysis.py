@@ -1,4 +1,4 @@
-"""Figures of a network's answers and mistakes. Notebook 08 shows them."""
+"""Figures of a network's answers and mistakes. Notebook 08 shows them first."""
 
 import matplotlib.pyplot as plt
 import numpy as np

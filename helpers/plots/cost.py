@@ -1,4 +1,4 @@
-"""Figures of what convolutions cost, on paper and measured. Notebook 03 shows them; 02 and 10 use one each."""
+"""Figures of what convolutions cost, on paper and measured. Notebook 03 shows them first."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -228,7 +228,9 @@ def write_slides(path, folder, reveal=REVEAL, sections=None):
 def main(arguments=None):
     """The command line: ``python -m helpers.publishing.slides [--short] [--reveal FOLDER]``."""
     name = "python -m helpers.publishing.slides"
-    parser = argparse.ArgumentParser(prog=name, description="Make slides of the notebooks.")
+    parser = argparse.ArgumentParser(
+        prog=name, description="Make slides of the notebooks.", epilog=__doc__.split("\n\n")[-1]
+    )
     parser.add_argument("--reveal", metavar="FOLDER", help="reveal.js, unpacked: the slides then need no network")
     parser.add_argument("--short", action="store_true", help="for 45 minutes: the sections that TEACHING.md keeps")
     options = parser.parse_args(arguments)
