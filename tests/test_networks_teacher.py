@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from helpers import data
-from helpers.networks import count_parameters, teacher_net
-from helpers.networks.teacher import whitening
+from helpers.networks import count_parameters, deep_teacher_net, teacher_net
+from helpers.networks.teacher import Bypassed, whitening
 
 
 def test_teacher_net_is_large_and_plain():
@@ -16,6 +16,20 @@ def test_teacher_net_is_large_and_plain():
     assert count_parameters(network) == 4_460_514 and 2 * 4_460_514 < 10e6
     sizes = [tuple(network[:end](torch.zeros(2, 3, 32, 32)).shape[1:]) for end in (2, 9, 16, 23)]
     assert sizes == [(24, 31, 31), (96, 15, 15), (256, 7, 7), (512, 3, 3)]
+
+
+def test_deep_teacher_net_has_three_convolutions_a_width_two_of_them_with_a_way_round():
+    network = deep_teacher_net().eval()
+    kernels = [layer.kernel_size for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    assert kernels == [(2, 2)] + [(3, 3)] * 9
+    assert count_parameters(network) == 4_878_834 and 2 * 4_878_834 < 10e6
+    ways = [layer for layer in network if isinstance(layer, Bypassed)]
+    assert [way[0].in_channels for way in ways] == [96, 256, 368]
+    x = torch.randn(2, 96, 15, 15)
+    assert torch.equal(ways[0](x), x + nn.Sequential(*ways[0])(x)) and network(torch.zeros(2, 3, 32, 32)).shape == (
+        2,
+        10,
+    )
 
 
 def test_whitened_patches_are_uncorrelated_and_of_variance_one():

@@ -23,4 +23,4 @@ from helpers.networks.lesson import (
     tutorial_net,
 )
 from helpers.networks.registry import BEST, NETWORKS, build, count_parameters, load_pretrained
-from helpers.networks.teacher import teacher_net
+from helpers.networks.teacher import deep_teacher_net, teacher_net

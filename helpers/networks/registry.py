@@ -7,11 +7,11 @@ import torch
 from helpers.networks.better import FINE, STEPS, better_net, mixed_net, residual_net
 from helpers.networks.lesson import KIND_WIDTHS, KINDS, kind_net, less_weighted_net, session_net, tutorial_net
 from helpers.networks.staircase import STAIRCASE
-from helpers.networks.teacher import teacher_net
+from helpers.networks.teacher import deep_teacher_net, teacher_net
 from helpers.records import OWN_RUNS, find_run, read_record, sha256
 
 NETWORKS = {network.__name__: network for network in (session_net, less_weighted_net, tutorial_net)}
-NETWORKS |= {network.__name__: network for network in (better_net, mixed_net, teacher_net)}
+NETWORKS |= {network.__name__: network for network in (better_net, mixed_net, teacher_net, deep_teacher_net)}
 NETWORKS |= {f"better_{step}": partial(residual_net, **options) for step, options in STEPS.items()}
 NETWORKS["better_fine"] = partial(residual_net, **FINE)
 NETWORKS |= {f"staircase_{step}": network for step, network in STAIRCASE.items()}
