@@ -103,6 +103,7 @@ def test_runs_say_what_their_recipes_were_chosen_on():
     assert {name for name in NAMES if "held-out" in read_record(name).get("chosen_on", "")} == {
         "teacher_18",
         "teacher_36",
+        "mixed_84_taught",
     }
 
 

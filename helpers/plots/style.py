@@ -13,6 +13,7 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#666666"
 )  # fmt: skip
 BLACK = "#000000"
+BROWN = "#8C510A"  # of K. Brewer's palettes
 EMPTY = "#E4E4E4"  # a cell that nothing reaches
 RUN_COLOURS = {  # a run has one colour throughout the course; a label stands where a notebook names the run so
     "session_62": BLUE,
@@ -28,10 +29,12 @@ RUN_COLOURS = {  # a run has one colour throughout the course; a label stands wh
     "better_net": GREEN,
     "better_42_taught": BLACK,
     "better_net, taught": BLACK,
+    "mixed_84_taught": BROWN,
+    "mixed_net, taught": BROWN,
     "original": GREY,
     "your run": PURPLE,
 }
-COLOUR_MARKS = {BLUE: "o-", ORANGE: "D--", RED: "s--", SKY: "^:", GREEN: "D-.", BLACK: "v-", GREY: "D:", PURPLE: "P--"}
+COLOUR_MARKS = {BLUE: "o-", ORANGE: "D--", RED: "s--", SKY: "^:", GREEN: "D-.", BLACK: "v-", BROWN: "X-", GREY: "D:", PURPLE: "P--"}
 KIND_LOOKS = {  # a kind of convolution has one colour and one marker
     "standard": (BLUE, "o"),
     "standard 5×5": (BLACK, "^"),
