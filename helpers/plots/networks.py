@@ -3,6 +3,7 @@
 import math
 
 import matplotlib.pyplot as plt
+from matplotlib.patheffects import withStroke
 
 from helpers.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAPER, PURPLE, RED, SKY, YELLOW, bare, figure, styled
 
@@ -182,7 +183,7 @@ def accuracy_against_parameters(published, here, limit):
 
     ``published`` were trained by others, ``here`` in this course; ``limit`` is a number of parameters.
     """
-    drawn, axis = figure(size=(11, 6))
+    drawn, axis = figure(size=(11, 7))
     _named_points(axis, published, here)
     axis.axvline(limit, color=RED, linestyle="--", label=f"{limit:,} parameters", zorder=0)
     most = max(parameters for parameters, _, _ in (published | here).values())
@@ -210,7 +211,8 @@ def _named_points(axis, published, here):
         for name, (x, accuracy, side) in networks.items():
             axis.plot(x, accuracy, marker, color=colour, markersize=9, label=source, zorder=3)
             place = {"ha": side, "va": "center", "textcoords": "offset points"}
-            axis.annotate(name, (x, accuracy), (-9 if side == "right" else 9, 0), color=colour, **place)
+            text = axis.annotate(name, (x, accuracy), (-9 if side == "right" else 9, 0), color=colour, **place)
+            text.set_path_effects([withStroke(linewidth=3, foreground="white")])  # a line may pass behind it
             source = None  # one entry in the legend
     axis.set_ylabel("test accuracy (%)")
     axis.grid(False)

@@ -34,7 +34,17 @@ RUN_COLOURS = {  # a run has one colour throughout the course; a label stands wh
     "original": GREY,
     "your run": PURPLE,
 }
-COLOUR_MARKS = {BLUE: "o-", ORANGE: "D--", RED: "s--", SKY: "^:", GREEN: "D-.", BLACK: "v-", BROWN: "X-", GREY: "D:", PURPLE: "P--"}
+COLOUR_MARKS = {
+    BLUE: "o-",
+    ORANGE: "D--",
+    RED: "s--",
+    SKY: "^:",
+    GREEN: "D-.",
+    BLACK: "v-",
+    BROWN: "X-",
+    GREY: "D:",
+    PURPLE: "P--",
+}
 KIND_LOOKS = {  # a kind of convolution has one colour and one marker
     "standard": (BLUE, "o"),
     "standard 5×5": (BLACK, "^"),

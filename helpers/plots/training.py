@@ -64,7 +64,10 @@ def test_accuracies(records):
     for (label, record), (colour, _, style) in zip(records.items(), looks, strict=True):
         epochs, accuracy = zip(*((row["epoch"], row["test_accuracy"]) for row in record["history"]), strict=True)
         axis.plot(epochs, accuracy, style, color=colour, label=label, **_only_one(epochs))
-        place = {"xytext": (5, 0)} if len(epochs) == longest else {"xytext": (0, 10), "ha": "center"}
+        rows = (row for other in records.values() for row in other["history"] if row["epoch"] == epochs[-1])
+        passed = any(0 < row["test_accuracy"] - accuracy[-1] < 3 for row in rows)  # another run goes on, just above
+        beside = {"xytext": (0, -20 if passed else 10), "ha": "center"}
+        place = {"xytext": (5, 0)} if len(epochs) == longest else beside
         axis.annotate(f"{accuracy[-1]:.2f}", (epochs[-1], accuracy[-1]), **place, **OFFSET)
         begun = next((i for i, value in enumerate(accuracy) if value >= floor), len(accuracy))
         fallen = sorted(row for row in zip(accuracy[begun:], epochs[begun:], strict=True) if row[0] < floor - 5)
