@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.machinery
+import itertools
 import sys
 from unittest import mock
 
@@ -127,6 +128,16 @@ def fails_backward(graph, inputs):
     return forward_alone(graph, inputs)
 
 
+def fails_in_recording(graph, inputs):
+    """As a CUDA graph would: the first call runs, the second records."""
+    calls = itertools.count()
+
+    def run(*inputs):
+        return no_compiler() if next(calls) else graph(*inputs)
+
+    return run
+
+
 @pytest.fixture
 def compiled_by(monkeypatch):
     """A function that has ``Speed.compiled`` use these backends: the first for the student, the last for the teacher.
@@ -156,8 +167,9 @@ def compiled_by(monkeypatch):
 
 @pytest.mark.parametrize(
     "backends, lines",
-    [((eager, eager), 0), ((no_compiler,), 1), ((fails_backward,), 1), ((eager, no_compiler), 1)],
-    ids=["works", "fails forward", "fails backward", "fails for the teacher"],
+    [((eager, eager), 0), ((no_compiler,), 1), ((fails_backward,), 1), ((fails_in_recording,), 1)]
+    + [((eager, no_compiler), 1)],
+    ids=["works", "fails forward", "fails backward", "fails in recording", "fails for the teacher"],
 )
 def test_a_run_that_cannot_be_compiled_says_so_and_ends_as_one_that_was_not(compiled_by, capsys, backends, lines):
     """Bit for bit: the step that tries it leaves no trace, in BatchNorm's running statistics neither."""
@@ -166,7 +178,7 @@ def test_a_run_that_cannot_be_compiled_says_so_and_ends_as_one_that_was_not(comp
     plain, _ = fit(recipe, images, images, CPU, Speed())
     assert capsys.readouterr().err == ""
     compiled_by(*backends)
-    network, history = fit(recipe, images, images, CPU, Speed(compile=True))
+    network, history = fit(recipe, images, images, CPU, Speed(compile=True, graphs=True))
     assert history[0]["compiled"] is (lines == 0)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == lines and all("torch.compile does not work here" in line for line in said)

@@ -146,9 +146,10 @@ class Run:
         return self.ema.module if self.ema is not None else self.network
 
     def compiles(self):
-        """Try one step on black images; return whether it worked, and go on uncompiled where not.
+        """Try a step on black images; return whether it worked, and go on uncompiled where not.
 
-        There may be no C compiler, no Python.h, or a GPU that is too old for Triton. The network is left as it was.
+        There may be no C compiler, no Python.h, or a GPU that is too old for Triton. CUDA graphs are recorded at the
+        second step and started at the third, so then it takes three. The network is left as it was.
         """
         if not self.speed.compile:
             return True
@@ -157,9 +158,11 @@ class Run:
         images, labels = to_device(*batch, self.device)
         try:
             self.network.train()
-            with self.speed.autocast(self.device):
-                loss = self.criterion(images, self.stepped(images).float(), labels)
-            loss.backward()
+            for _ in range(3 if self.speed.graphs else 1):
+                with self.speed.autocast(self.device):
+                    loss = self.criterion(images, self.stepped(images).float(), labels)
+                self.network.zero_grad(set_to_none=True)
+                loss.backward()
         except Exception as error:  # compilers fail in many ways
             self.failure = " ".join(f"{type(error).__name__}: {error}".splitlines()[:2])[:200]
             self.stepped = getattr(self.stepped, "_orig_mod", self.stepped)
