@@ -6,11 +6,12 @@ import types
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from helpers import colab
 from helpers.data import SAMPLE
 from helpers.networks import count_parameters, load_pretrained
-from helpers.records import RUNS, read_record
+from helpers.records import REPOSITORY, RUNS, read_record
 from helpers.training import machine
 
 
@@ -178,3 +179,28 @@ def test_drive_before_the_first_run_of_ones_own(course_in_colab):
 def test_without_colab_there_is_no_drive(tmp_path):
     with pytest.raises(RuntimeError, match="in Colab only"):
         colab.keep_runs_on_drive(tmp_path)
+
+
+def test_colab_has_the_versions_that_ci_runs_of_all_that_decides_an_output():
+    """Jupyter's own packages are older there; what computes, augments and draws is the same."""
+
+    def versions(file):
+        lines = (line.partition("#")[0].strip() for line in (REPOSITORY / file).read_text().splitlines())
+        asked = [Requirement(line) for line in lines if line]
+        return {
+            one.name: one.specifier
+            for one in asked
+            if not one.marker or one.marker.evaluate({"python_version": "3.13"})
+        }
+
+    colab, ours = versions("tests/colab/requirements.txt"), versions("constraints.txt")
+    decisive = (
+        "torch",
+        "torchvision",
+        "numpy",
+        "albumentations",
+        "opencv-python-headless",
+        "matplotlib",
+        "torchsummary",
+    )
+    assert {name: colab[name] for name in decisive} == {name: ours[name] for name in decisive}
