@@ -97,6 +97,14 @@ def test_a_value_far_outside_is_an_arrow_and_no_reason_to_press_the_others_toget
     plt.close("all")
 
 
+@pytest.mark.parametrize("longer, below", [(91.0, True), (89.0, False), (97.0, False)])
+def test_the_last_value_of_a_shorter_run_does_not_lie_on_another_curve(longer, below):
+    runs = {"short": a_run("short", [1.0] * 2, [80.0, 90.0]), "long": a_run("long", [1.0] * 3, [80.0, longer, 98.0])}
+    (axis,) = plots.test_accuracies(runs).axes
+    (label,) = [text for text in axis.texts if text.get_text() == "90.00"]
+    assert (label.xyann[1] < 0) is below
+
+
 def test_a_run_of_one_epoch_is_seen():
     run = a_run("mine", [2.0], [20.0])
     axes = plots.learning_curves(run).axes + plots.test_accuracies({"mine": run}).axes
