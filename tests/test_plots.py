@@ -103,6 +103,7 @@ def test_the_last_value_of_a_shorter_run_does_not_lie_on_another_curve(longer, b
     (axis,) = plots.test_accuracies(runs).axes
     (label,) = [text for text in axis.texts if text.get_text() == "90.00"]
     assert (label.xyann[1] < 0) is below
+    plt.close("all")
 
 
 def test_a_run_of_one_epoch_is_seen():
