@@ -26,10 +26,8 @@ def test_deep_teacher_net_has_three_convolutions_a_width_two_of_them_with_a_way_
     ways = [layer for layer in network if isinstance(layer, Bypassed)]
     assert [way[0].in_channels for way in ways] == [96, 256, 368]
     x = torch.randn(2, 96, 15, 15)
-    assert torch.equal(ways[0](x), x + nn.Sequential(*ways[0])(x)) and network(torch.zeros(2, 3, 32, 32)).shape == (
-        2,
-        10,
-    )
+    assert torch.equal(ways[0](x), x + nn.Sequential(*ways[0])(x))
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
 def test_whitened_patches_are_uncorrelated_and_of_variance_one():

@@ -56,6 +56,22 @@ class Bypassed(nn.Sequential):
         return x + super().forward(x)
 
 
+def passing_on(channels, width, count):
+    """Return ``count`` 3×3 convolutions to ``width`` channels, the first of them from ``channels``.
+
+    Each begins by passing on what comes in; the channels that are new begin at random.
+    """
+    layers = [nn.Conv2d(c, width, 3, padding=1, bias=False) for c in (channels, *[width] * (count - 1))]
+    for layer in layers:
+        nn.init.dirac_(layer.weight.data[: layer.in_channels])
+    return layers
+
+
+def logits_of(channels):
+    """Return the layers from the last maps, of ``channels``, to small logits."""
+    return nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(channels, 10), Ninth()
+
+
 def teacher_net():
     """Return the teacher: a whitening layer and six ordinary 3×3 convolutions, 4,460,514 parameters.
 
@@ -65,13 +81,11 @@ def teacher_net():
     """
     layers, channels = [whitening(), nn.GELU()], 24
     for width in (96, 256, 512):
-        widening, keeping = (nn.Conv2d(c, width, 3, padding=1, bias=False) for c in (channels, width))
-        for layer in (widening, keeping):
-            nn.init.dirac_(layer.weight.data[: layer.in_channels])
+        widening, keeping = passing_on(channels, width, 2)
         layers += [widening, nn.MaxPool2d(2), normalized(width), nn.GELU()]
         layers += [keeping, normalized(width), nn.GELU()]
         channels = width
-    return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(channels, 10), Ninth())
+    return nn.Sequential(*layers, *logits_of(channels))
 
 
 def deep_teacher_net():
@@ -82,10 +96,8 @@ def deep_teacher_net():
     """
     layers, channels = [whitening(), nn.GELU()], 24
     for width in (96, 256, 368):
-        widening, second, third = (nn.Conv2d(c, width, 3, padding=1, bias=False) for c in (channels, width, width))
-        for layer in (widening, second, third):
-            nn.init.dirac_(layer.weight.data[: layer.in_channels])
+        widening, second, third = passing_on(channels, width, 3)
         layers += [widening, nn.MaxPool2d(2), normalized(width), nn.GELU()]
         layers += [Bypassed(second, normalized(width), nn.GELU(), third, normalized(width)), nn.GELU()]
         channels = width
-    return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(channels, 10), Ninth())
+    return nn.Sequential(*layers, *logits_of(channels))
