@@ -200,7 +200,7 @@ def _cells(name, following):
     yield markdown("## 12. Counting\n\nThere are 50,000 images, 87.8 % of them fine; see [the next](02_second.ipynb).")
     yield code('print(f"{images:,} images")', "50,000 images\n")
     yield code("plots.show(images);", "figure")
-    yield markdown("## What was learned\n\n- Counting.")
+    yield markdown("## What was learned\n\n- Counting.\n- Adding.\n- Asking.")
     yield markdown("## Exercises\n\n**1.** How many are two?")
     number = EXERCISE.format(stub="answer = ...", answer="answer", value="2 * images")
     yield code(number, "Your turn: replace the dots.\n", tags=["exercise"])

@@ -11,6 +11,9 @@ def ends_with_what_was_learned_exercises_and_a_link(notebook, path):
     starts = [[i for i, line in headings if line == f"## {title}"] for title in ("What was learned", "Exercises")]
     if not all(starts) or starts[0] > starts[1]:
         yield f"cell {len(notebook.cells) - 1}: no sections 'What was learned' and then 'Exercises' before it"
+    learned = "".join(f"{line}\n" for _, line in headings).partition("## What was learned\n")[2].partition("\n## ")[0]
+    if (lines := len(re.findall("^- ", learned, re.MULTILINE))) != 3:
+        yield f"cell {starts[0]}: {lines} lines of what was learned, not three"
     names = sorted(other.name for other in path.parent.glob("*.ipynb"))
     following = names[names.index(path.name) + 1 :]
     target = following[0] if following else "../README.md"
@@ -46,6 +49,7 @@ BREAKS = {
     ends_with_what_was_learned_exercises_and_a_link: [
         edit(6, "What was learned", "Summary"),
         edit(7, "## Exercises", "## What was learned"),
+        edit(6, "- Adding.", "Adding."),
         edit(13, "02_second", "01_first"),
     ],
     has_two_to_four_exercises_with_solutions: [

@@ -52,7 +52,7 @@ def assert_same(network, reference, image, words):
 @exercise("04.4")
 def block_from_its_table(answer):
     block = called(answer)
-    hint(isinstance(block, nn.Module), f"block3() returns an nn.Module, not {shown(block)}")
+    hint(isinstance(block, nn.Module), f"third_block() returns an nn.Module, not {shown(block)}")
     reference = copy.deepcopy(session_net().block3)
     for layer in reference.modules():
         if isinstance(layer, nn.BatchNorm2d):

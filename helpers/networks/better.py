@@ -62,7 +62,7 @@ class SeparableUnit(nn.Module):
 
 
 def better_net():
-    """Return the better network (notebook 09): ten residual units in 4 blocks, smaller than ``session_net``.
+    """Return the better network (notebook 09): ten residual units in 4 blocks, 178,290 parameters.
 
     Gated depthwise separable convolutions at 32×32, 16×16 and 8×8 pixels, with mixed kernels, dilated ones among them,
     in the fourth block. It meets every condition of the assignment, the receptive field of over 44 pixels included.

@@ -5,7 +5,22 @@ import math
 import matplotlib.pyplot as plt
 from matplotlib.patheffects import withStroke
 
-from helpers.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PAPER, PURPLE, RED, SKY, YELLOW, bare, figure, styled
+from helpers.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    RED,
+    SKY,
+    YELLOW,
+    bare,
+    figure,
+    run_looks,
+    styled,
+)
 
 BLOCK_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 
@@ -207,12 +222,13 @@ def accuracy_against_training(published, here):
 
 def _named_points(axis, published, here):
     """Draw points with names, ``{name: (x, test accuracy in percent, side of the label)}``, of two origins."""
-    for networks, colour, marker, source in ((published, GREY, "o", "published"), (here, BLUE, "D", "this course")):
-        for name, (x, accuracy, side) in networks.items():
-            axis.plot(x, accuracy, marker, color=colour, markersize=9, label=source, zorder=3)
-            place = {"ha": side, "va": "center", "textcoords": "offset points"}
-            text = axis.annotate(name, (x, accuracy), (-9 if side == "right" else 9, 0), color=colour, **place)
-            text.set_path_effects([withStroke(linewidth=3, foreground="white")])  # a line may pass behind it
-            source = None  # one entry in the legend
+    colours = dict.fromkeys(published, GREY) | {name: look[0] for name, look in zip(here, run_looks(here), strict=True)}
+    for name, (x, accuracy, side) in (published | here).items():
+        axis.plot(x, accuracy, "D" if name in here else "o", color=colours[name], markersize=9, zorder=3)
+        place = {"ha": side, "va": "center", "textcoords": "offset points"}
+        text = axis.annotate(name, (x, accuracy), (-9 if side == "right" else 9, 0), color=colours[name], **place)
+        text.set_path_effects([withStroke(linewidth=3, foreground="white")])  # a line may pass behind it
+    for marker, source in (("o", "published"), ("D", "this course")):
+        axis.plot([], [], marker, color=GREY, markersize=9, label=source)
     axis.set_ylabel("test accuracy (%)")
     axis.grid(False)
