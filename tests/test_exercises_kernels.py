@@ -12,8 +12,8 @@ def test_no_gaps():
 
 
 def test_keep_the_size():
-    assert_right("02.2", forms(4.0))
-    assert_wrong("02.2", [2, 3, 5, 8, 4.5, *NONSENSE])
+    assert_right("02.2", forms(9.0))
+    assert_wrong("02.2", [3, 6, 8, 10, 18, 9.5, *NONSENSE])
 
 
 def pair(channels, out, kernel):

@@ -24,7 +24,7 @@ def no_gaps(answer):
 def keep_the_size(answer):
     padding = whole(answer, "a whole number of pixels")
     hint(padding >= 0, "a padding is a whole number of pixels, 0 or more")
-    side = 32 + 2 * padding - 4 * (3 - 1)
+    side = 32 + 2 * padding - 3 * (7 - 1)
     hint(side == 32, f"with padding {padding}, 32 pixels become {side}. How many pixels does the kernel span?")
 
 
