@@ -13,7 +13,7 @@ def ends_with_what_was_learned_exercises_and_a_link(notebook, path):
         yield f"cell {len(notebook.cells) - 1}: no sections 'What was learned' and then 'Exercises' before it"
     learned = "".join(f"{line}\n" for _, line in headings).partition("## What was learned\n")[2].partition("\n## ")[0]
     if (lines := len(re.findall("^- ", learned, re.MULTILINE))) != 3:
-        yield f"cell {starts[0]}: {lines} lines of what was learned, not three"
+        yield f"cells {starts[0]}: {lines} lines of what was learned, not three"
     names = sorted(other.name for other in path.parent.glob("*.ipynb"))
     following = names[names.index(path.name) + 1 :]
     target = following[0] if following else "../README.md"

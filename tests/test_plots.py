@@ -125,6 +125,13 @@ def test_a_kind_of_convolution_has_one_look(name):
     assert len(set(style.KIND_LOOKS.values())) == len(style.KIND_LOOKS)
 
 
+def test_networks_of_the_course_have_the_colours_of_their_runs_and_the_published_none():
+    here = {"session_net": (3, 88.0, "left"), "mixed_net, taught": (2, 94.0, "left")}
+    drawn = plots.accuracy_against_training({"published": (1, 93.0, "left")}, here)
+    colours = {text.get_text(): text.get_color() for text in drawn.axes[0].texts}
+    assert colours == {"published": style.GREY, **{name: style.RUN_COLOURS[name] for name in here}}
+
+
 def test_the_bars_of_a_staircase_carry_their_errors():
     steps = [("first", 60.0), ("second", 70.0), ("third", 69.0)]
     drawn = plots.waterfall(steps, "accuracy (%)", [0.5, 1.0, 2.0])
