@@ -19,6 +19,22 @@ def test_checksums_are_those_that_torchvision_publishes():
     assert module.BATCHES == {name: md5 for name, md5 in CIFAR10.train_list + CIFAR10.test_list}
 
 
+def test_official_files_are_read_where_md5_is_forbidden_as_a_protection(official, tmp_path, monkeypatch):
+    """By an OpenSSL in FIPS mode. Here it says which file is whole, and protects nothing that SHA-256 would."""
+    file = tmp_path / reading.ARCHIVE
+    file.write_bytes(archive_of(official))
+    monkeypatch.setattr(module, "ARCHIVE_MD5", hashlib.md5(file.read_bytes()).hexdigest())
+    md5 = hashlib.md5
+
+    def strict(content=b"", *, usedforsecurity=True):
+        if usedforsecurity:
+            raise ValueError("[digital envelope routines] unsupported")
+        return md5(content)
+
+    monkeypatch.setattr(hashlib, "md5", strict)
+    assert len(load_cifar10(True, file)[1]) == len(load_cifar10(True, official[0])[1]) == 50
+
+
 def test_official_folder_and_archive(official, tmp_path, monkeypatch):
     root, images, labels = official
     for place in (root, root / FOLDER):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -210,6 +211,28 @@ def test_wrong_image_shape_or_type(images):
         data.Cifar10(images, np.zeros(2, np.int64))
     with pytest.raises(ValueError, match="2 images and 3 labels"):
         data.Cifar10(np.zeros((2, 32, 32, 3), np.uint8), np.zeros(3, np.int64))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_only_an_nvidia_gpu_copies_a_batch_while_the_program_goes_on(monkeypatch, device):
+    """An Apple GPU was seen to read memory that had long been freed (pytorch/pytorch, issue 189690)."""
+    monkeypatch.setattr(serving, "_mean_and_std", lambda device: (0, 1))
+    batch = mock.MagicMock(), mock.MagicMock()
+    data.to_device(*batch, torch.device(device))
+    assert all(part.to.call_args.kwargs == {"non_blocking": device == "cuda"} for part in batch)
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+def test_a_label_out_of_range_is_named_before_a_gpu_stops_at_it(label):
+    with pytest.raises(ValueError, match=f"label {label} is not from 0 to 9"):
+        data.Cifar10(np.zeros((3, 32, 32, 3), np.uint8), [1, label, 2])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where there is no fork server")
+def test_the_fork_server_that_imports_albumentations_does_not_ask_for_news(monkeypatch):
+    monkeypatch.delenv("NO_ALBUMENTATIONS_UPDATE")
+    serving.start_method()
+    assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"
 
 
 def test_split_keeps_every_image_once():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import data
 from helpers.data import DataError, data_source, load_cifar10
@@ -45,6 +46,21 @@ def test_sheet_cut_short(sheets):
     picture = sheets / "data_batch_1.webp"
     picture.write_bytes(picture.read_bytes()[:5000])
     with pytest.raises(DataError, match="data_batch_1.webp is damaged or cut short"):
+        load_cifar10(True, sheets)
+
+
+def test_a_file_of_another_kind_under_the_name_of_a_sheet_is_not_opened(sheets):
+    """Pillow hands some kinds to other programs."""
+    picture = sheets / "data_batch_1.webp"
+    with Image.open(picture) as sheet:
+        sheet.convert("RGB").save(picture, "EPS")
+    with pytest.raises(DataError, match="data_batch_1.webp is damaged or cut short .*cannot identify"):
+        load_cifar10(True, sheets)
+
+
+def test_a_sheet_larger_than_pillow_opens(sheets, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(DataError, match="data_batch_1.webp is damaged or cut short .*decompression bomb"):
         load_cifar10(True, sheets)
 
 

@@ -86,4 +86,4 @@ def _fetch(url, path, timeout, slowest):
 def md5(path):
     """Return the MD5 checksum of a file as 32 hexadecimal digits."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

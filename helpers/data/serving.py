@@ -32,6 +32,9 @@ class Cifar10(Dataset):
             raise ValueError(f"images must be (N, 32, 32, 3) uint8, not {images.shape} {images.dtype}")
         if len(images) != len(labels):
             raise ValueError(f"there are {len(images)} images and {len(labels)} labels")
+        for label in (np.min(labels), np.max(labels)) if len(labels) else ():
+            if not 0 <= label <= 9:
+                raise ValueError(f"label {label} is not from 0 to 9")
         self.images, self.labels, self.augment = images, labels, augment
 
     def __len__(self):
@@ -139,6 +142,7 @@ def start_method():
     """
     if sys.platform != "linux":
         return None
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # the server imports it before helpers.augment does
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch.utils.data", "albumentations"])
     return context
@@ -173,8 +177,9 @@ def to_device(images, labels, device):
     ``images (B, 32, 32, 3) uint8`` come back as ``(B, 3, 32, 32) float32`` in channels-last
     memory: the pixels stay in the order they had, so nothing is moved.
     """
-    images = images.to(device, non_blocking=True).permute(0, 3, 1, 2)
-    labels = labels.to(device, non_blocking=True)
+    ahead = torch.device(device).type == "cuda"  # an Apple GPU may still be reading when the memory is used again
+    images = images.to(device, non_blocking=ahead).permute(0, 3, 1, 2)
+    labels = labels.to(device, non_blocking=ahead)
     mean, std = _mean_and_std(device)
     return (images - mean) / std, labels
 

@@ -76,9 +76,9 @@ def _read_sheet(picture):
     except (ValueError, OverflowError) as error:
         raise DataError(f"{text}: a line is not a whole number ({error}). {REMEDY}") from error
     try:
-        with Image.open(picture) as opened:
+        with Image.open(picture, formats=["WEBP"]) as opened:
             sheet = np.asarray(opened.convert("RGB"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{picture} is damaged or cut short ({error}): copy it again. {REMEDY}") from error
     height, width = sheet.shape[:2]
     if height % 32 or width % 32:
