@@ -79,7 +79,7 @@ def lacking(record):
     return [f"{field} in {name}" for name, part, fields in whole for field in fields if field not in part]
 
 
-def write_record(record, runs=RUNS):
+def write_record(record, runs):
     """Write ``record`` to ``runs/NAME/record.json``, one epoch of its history a line, whole or not at all."""
     missing = lacking(record)
     if missing:

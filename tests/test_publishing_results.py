@@ -8,7 +8,7 @@ import pytest
 from helpers import records
 from helpers.publishing import results
 from helpers.records import RUNS, read_record
-from helpers.training.command import LARGE
+from helpers.training.checkpoints import LARGE
 
 
 def test_readme_shows_the_results_of_the_records():

@@ -10,7 +10,7 @@ from helpers import data, records
 from helpers.networks import KIND_WIDTHS, build, count_parameters, load_pretrained
 from helpers.records import RUNS, read_record
 from helpers.training import evaluate
-from helpers.training.command import LARGE
+from helpers.training.checkpoints import LARGE
 
 NAMES = sorted(path.parent.name for path in RUNS.glob("*/record.json"))
 CPU = torch.device("cpu")

@@ -132,11 +132,18 @@ def test_a_finished_run_is_not_overwritten_unless_told(tmp_path, monkeypatch):
     assert "--force" not in read_record("run", tmp_path)["command"]
 
 
+def test_a_network_whose_price_is_not_known_is_kept_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "network_cost", mock.Mock(side_effect=NotImplementedError("gru")))
+    assert one_epoch(tmp_path) == read_record("run", tmp_path) and read_record("run", tmp_path)["macs"] is None
+
+
 @pytest.mark.parametrize("more", ([], ["--ema", "0.9"]))
 @pytest.mark.parametrize("large", (False, True))
 def test_a_large_network_is_kept_in_half_precision_and_tested_as_it_is_kept(large, more, monkeypatch, tmp_path):
     """In a record of either kind, of the last weights or of their average, stands what the weights beside it give."""
-    monkeypatch.setattr(command, "LARGE", 62_006 if large else 62_007)  # parameters; tutorial_net has 62,006
+    monkeypatch.setattr(
+        "helpers.training.checkpoints.LARGE", 62_006 if large else 62_007
+    )  # parameters; tutorial_net has 62,006
     record = one_epoch(tmp_path, *more)
     assert record["parameters"] == 62_006
     state = torch.load(tmp_path / "run" / "weights.pt", weights_only=True)

@@ -28,6 +28,14 @@ def test_loss_that_is_no_number_is_an_error_with_a_remedy(few):
         fit(small(lr=1e12, epochs=2), *few, CPU, Speed())
 
 
+def test_weights_lost_in_the_last_step_are_no_end_of_a_run(few, tmp_path):
+    """The loss of that step was taken before it; a checkpoint of such weights could never be resumed."""
+    one_step = small(lr=1e30, epochs=1, batch_size=len(few[0][1]))
+    with pytest.raises(TrainingError, match="no answer to a test image is a number: lower the learning rate"):
+        fit(one_step, *few, CPU, Speed(), checkpoint=tmp_path / "checkpoint.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_schedule_ends_with_the_last_step():
     """OneCycle is planned for exactly the steps that are taken: it rises to lr and ends at nearly zero."""
     run = Run(small(), 64, CPU, Speed())

@@ -19,7 +19,7 @@ from helpers.cost import network_cost
 from helpers.data import SAMPLE, Cifar10, data_source, load_cifar10, split, test_loader
 from helpers.networks import BEST, NETWORKS, count_parameters
 from helpers.records import OWN_RUNS, RUNS, plain_name, progress_line, sha256, write_record
-from helpers.training.checkpoints import precision_of, write_state
+from helpers.training.checkpoints import kept_state, precision_of, write_state
 from helpers.training.distributed import World
 from helpers.training.epoch import TrainingError, evaluate
 from helpers.training.machine import Speed, best_device, device_name, idle_gpu, precisions, usable_device
@@ -29,7 +29,6 @@ from helpers.training.run import fit
 MOST_WORKERS = 256
 HELD_OUT = 5000  # training images to choose a recipe by
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # what a file system without them says
-LARGE = 1_000_000  # parameters from which on they are kept in half precision: 9 MB and not 18 for ``teacher_net``
 
 
 class _Parser(argparse.ArgumentParser):
@@ -246,18 +245,18 @@ def _of_all_starts(what, history):
     return ", then ".join(dict.fromkeys(row[what] for row in history if what in row))
 
 
-def kept_state(network):
-    """Return the state of ``network`` to keep, on the CPU; the parameters of a ``LARGE`` one are rounded, in it too."""
-    state = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
-    if count_parameters(network) >= LARGE:
-        halves = {key: parameter.detach().half() for key, parameter in network.named_parameters()}
-        network.load_state_dict(halves, strict=False)
-        state |= {key: value.cpu().contiguous() for key, value in halves.items()}
-    return state
+def _macs(network):
+    try:
+        return network_cost(network).total.macs
+    except NotImplementedError:
+        return None
 
 
-def keep_run(name, command, recipe, speed, source, network, history, test_data, device, runs=OWN_RUNS):
-    """Write ``weights.pt`` and ``record.json`` of a finished run, delete its checkpoints, and return the record."""
+def keep_run(name, command, recipe, speed, source, network, history, test_data, device, runs):
+    """Write ``weights.pt`` and ``record.json`` of a finished run, delete its checkpoints, and return the record.
+
+    Its ``macs`` are None where ``network_cost`` cannot count them: a run of hours does not end at that.
+    """
     folder = Path(runs) / name
     folder.mkdir(parents=True, exist_ok=True)
     weights, state = folder / "weights.pt", kept_state(network)
@@ -265,13 +264,12 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
         evaluate(network, test_loader(Cifar10(*images), device=device), device)
         for images in (test_data, load_cifar10(False, SAMPLE))
     )
-    write_state(weights, state)  # as late as can be: the folder may hold a run that --force replaces
     record = {
         "name": name,
         "command": command,
         "network": recipe.network,
         "parameters": count_parameters(network),
-        "macs": network_cost(network).total.macs,
+        "macs": _macs(network),
         "recipe": dataclasses.asdict(recipe) | {"schedule": "OneCycle, cosine to zero"},
         "seed": recipe.seed,
         "data": source,
@@ -287,9 +285,10 @@ def keep_run(name, command, recipe, speed, source, network, history, test_data, 
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in ("torch", "torchvision", "albumentations", "numpy")},
         "seconds": round(sum(row["seconds"] for row in history), 1),
-        "weights_sha256": sha256(weights),
         "date": datetime.date.today().isoformat(),
     }
+    write_state(weights, state)  # as late as can be: the folder may hold a run that --force replaces
+    record["weights_sha256"] = sha256(weights)
     write_record(record, runs)
     for path in folder.glob("checkpoint.pt*"):
         path.unlink()

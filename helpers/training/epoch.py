@@ -17,6 +17,7 @@ class TrainingError(RuntimeError):
     """Training cannot go on; the message names the value or file and the remedy."""
 
 
+DIVERGED = "{}: lower the learning rate (--lr), or use float32 (--precision)"
 MOST_LOST = 0.01  # of an epoch's images; in float16 a loss may overflow once in a while, and the scaler skips the step
 
 
@@ -74,10 +75,7 @@ def train_epoch(
     # Here, once an epoch, the device is waited for; float16's scaler alone does so at every step, to see an overflow.
     total, lost, correct, count = world.sum(total, lost, correct, torch.full_like(total, count)).tolist()
     if not math.isfinite(total) or lost > MOST_LOST * count:
-        raise TrainingError(
-            f"the training loss is {total if lost == 0 else math.inf}: lower the learning rate (--lr), "
-            "or use float32 (--precision)"
-        )
+        raise TrainingError(DIVERGED.format(f"the training loss is {total if lost == 0 else math.inf}"))
     return total / (count - lost), int(correct), int(count)
 
 

@@ -21,7 +21,7 @@ from helpers.records import read_record
 from helpers.training import checkpoints
 from helpers.training.distillation import Distillation, cross_entropy
 from helpers.training.distributed import ALONE
-from helpers.training.epoch import Average, TrainingError, predict, score, train_epoch
+from helpers.training.epoch import DIVERGED, Average, TrainingError, predict, score, train_epoch
 from helpers.training.machine import Speed, best_device, device_name, keep_freed_memory
 from helpers.training.recipe import OPTIMIZERS, parameter_groups
 
@@ -203,7 +203,10 @@ class Run:
         trained = time.perf_counter()
         exact = number == recipe.epochs or self.speed.precision == "float16"  # which an unusual image can overflow
         speed = Speed() if exact else self.speed
-        test = score(*world.gather(*predict(self.result, tests, self.device, speed)))
+        logits, labels = world.gather(*predict(self.result, tests, self.device, speed))
+        if not logits.isfinite().all(dim=1).any():  # lost in the last step, whose loss was taken before
+            raise TrainingError(DIVERGED.format("no answer to a test image is a number"))
+        test = score(logits, labels)
         return {
             "epoch": number,
             "lr": round(lr, 6),
