@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 import torch
 from answers import NONSENSE, forms
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from helpers.exercises import check, checking
-from helpers.exercises.checking import CHECKS, Wrong, number, several, shown, whole
+from helpers.exercises.checking import CHECKS, Wrong, as_tensor, number, several, shown, whole
 from helpers.records import REPOSITORY
+
+
+def test_an_answer_may_lie_on_a_gpu():
+    with FakeTensorMode():
+        assert as_tensor(torch.zeros(2, device="cuda"), (2,), "it").device.type == "cpu"
 
 
 def test_the_checks_are_those_of_the_notebooks():

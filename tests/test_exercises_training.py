@@ -133,6 +133,17 @@ def test_chance():
         return math.erfc(abs(a - b) / math.sqrt(2 * (a + b)))
 
     assert_right("07.3", [p, lambda a, b: p(b, a), lambda a, b: torch.tensor(p(a, b), dtype=torch.float64)])
-    near = [one_side, by_normal, lambda a, b: 1 - p(a, b), lambda a, b: 100 * p(a, b), lambda a, b: None]
+
+    def of_one_side_twice(a, b):
+        return min(1, 2 * stats.binom.sf(a - 1, a + b, 0.5))
+
+    near = [
+        one_side,
+        of_one_side_twice,
+        by_normal,
+        lambda a, b: 1 - p(a, b),
+        lambda a, b: 100 * p(a, b),
+        lambda a, b: None,
+    ]
     assert_wrong("07.3", [*near, *NONSENSE])
     assert_waits("07.3", [lambda a, b: ...])

@@ -114,7 +114,7 @@ def as_tensor(result, shape, what):
     hint(isinstance(result, (torch.Tensor, np.ndarray)), f"{what} is a tensor, not {shown(result)}")
     hint(tuple(result.shape) == tuple(shape), f"{what} has the shape {tuple(shape)}, yours {tuple(result.shape)}")
     try:
-        return torch.as_tensor(result.copy() if isinstance(result, np.ndarray) else result).detach().double()
+        return torch.as_tensor(result.copy() if isinstance(result, np.ndarray) else result).detach().cpu().double()
     except TypeError as error:
         raise Wrong(f"{what} holds numbers, not {result.dtype}") from error
 

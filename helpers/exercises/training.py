@@ -89,7 +89,9 @@ def same_epoch(answer):
 
 @exercise("07.3")
 def chance(answer):
-    for a, b in itertools.chain([(5, 5), (0, 1), (9, 0), (40, 20)], ((random.randint(0, 60), 3) for _ in range(10))):
+    for a, b in itertools.chain(
+        [(5, 5), (0, 1), (9, 0), (0, 9), (40, 20), (20, 40)], ((random.randint(0, 60), 3) for _ in range(10))
+    ):
         given, expected = number(called(answer, a, b), "a probability"), float(mcnemar(a, b))
         hint(
             abs(given - expected / 2) > 1e-6 or abs(expected) < 1e-5 or a == b,
