@@ -199,12 +199,12 @@ def each(numbers, sides):
 
 
 _ACTIVATIONS = (
-    "relu relu6 leaky_relu elu celu gelu silu mish glu sigmoid log_sigmoid_forward tanh threshold softplus hardtanh "
+    "relu leaky_relu elu celu gelu silu mish glu sigmoid log_sigmoid_forward tanh threshold softplus hardtanh "
     "hardsigmoid hardswish hardshrink softshrink _prelu_kernel rrelu_with_noise"
 )
 _ELEMENTWISE = (  # those that PyTorch does not mark so
-    "clone contiguous detach alias lift_fresh _to_copy to native_dropout dropout bernoulli masked_fill fill zero "
-    "_conj resolve_conj nan_to_num _weight_norm_interface"
+    "clone detach alias lift_fresh _to_copy native_dropout bernoulli masked_fill fill zero "
+    "_conj nan_to_num _weight_norm_interface"
 )
 _RULES = {
     **dict.fromkeys(_ELEMENTWISE.split(), pointwise),
@@ -218,9 +218,9 @@ _RULES = {
     ),
     **dict.fromkeys("native_layer_norm native_group_norm _fused_rms_norm".split(), normalisation()),
     **dict.fromkeys("convolution _convolution".split(), convolution),
-    **dict.fromkeys("avg_pool2d max_pool2d max_pool2d_with_indices mkldnn_max_pool2d".split(), pooling(2)),
-    **dict.fromkeys("avg_pool3d max_pool3d max_pool3d_with_indices".split(), pooling(3)),
-    **dict.fromkeys("_adaptive_avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d".split(), adaptive_pooling),
+    **dict.fromkeys("avg_pool2d max_pool2d_with_indices mkldnn_max_pool2d".split(), pooling(2)),
+    **dict.fromkeys("avg_pool3d max_pool3d_with_indices".split(), pooling(3)),
+    **dict.fromkeys("_adaptive_avg_pool2d adaptive_max_pool2d".split(), adaptive_pooling),
     **dict.fromkeys(
         "max min mean sum var std prod any all std_mean var_mean logsumexp linalg_vector_norm".split(), reduction
     ),

@@ -70,8 +70,7 @@ def expand(given, shape, field):
 
 def repeat(given, shape, field):
     dims = [()] * (len(shape) - len(field.dims)) + list(field.dims)
-    counts = given["repeats"] if "repeats" in given else given["dims"]
-    if any(times > 1 and holds_pixels(runs) for times, runs in zip(counts, dims, strict=True)):
+    if any(times > 1 and holds_pixels(runs) for times, runs in zip(given["repeats"], dims, strict=True)):
         return UNKNOWN
     return with_dims(field, [d if holds_pixels(d) else (Run(None, n),) for d, n in zip(dims, shape, strict=True)])
 
@@ -230,11 +229,11 @@ def unevenly(field, dim, step):
 
 
 RULES = {
-    **dict.fromkeys("view _unsafe_view reshape _reshape_alias".split(), view),
-    **dict.fromkeys("transpose t swapaxes".split(), transpose),
-    **dict.fromkeys("slice narrow split split_with_sizes chunk".split(), slices),
+    **dict.fromkeys("view _unsafe_view _reshape_alias".split(), view),
+    **dict.fromkeys("transpose t".split(), transpose),
+    **dict.fromkeys("slice split split_with_sizes".split(), slices),
     **dict.fromkeys("select unbind".split(), select),
-    **dict.fromkeys("index_select flip roll channel_shuffle native_channel_shuffle".split(), chosen),
+    **dict.fromkeys("index_select flip roll channel_shuffle".split(), chosen),
     **dict.fromkeys("cumsum cumprod sort topk".split(), chosen),
     **dict.fromkeys("constant_pad_nd reflection_pad2d replication_pad2d".split(), padded),
     "upsample_nearest2d": resampling(1, corner=True),
@@ -246,7 +245,6 @@ RULES = {
     "squeeze": squeeze,
     "expand": expand,
     "repeat": repeat,
-    "tile": repeat,
     "as_strided": restrided,
     "index": indexed,
     "unfold": windows,
