@@ -2,6 +2,7 @@
 
 import re
 import sys
+from unittest import mock
 
 import nbformat
 import pytest
@@ -39,7 +40,7 @@ def test_pages_are_made_and_notebooks_left_as_they_are(tmp_path, capsys):
     assert re.fullmatch(r"\[1/2\] 01_fine +\d+\.\d s", lines[0]) and lines[1].endswith("FAILED")
 
 
-def test_a_foreign_notebook_costs_nobody_the_pages(tmp_path, monkeypatch, capsys):
+def test_a_foreign_notebook_costs_nobody_the_pages(tmp_path):
     """One that Jupyter has just made, of a kernel that is not here: the others' pages are there, and it is named."""
     lost = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "my-env", "display_name": "mine"}})
     for name, notebook in {"01_fine": nbformat.v4.new_notebook(cells=FINE), "Untitled": lost}.items():
@@ -47,6 +48,13 @@ def test_a_foreign_notebook_costs_nobody_the_pages(tmp_path, monkeypatch, capsys
     failures = pages.make_pages(sorted(tmp_path.glob("*.ipynb")), tmp_path / "build")
     assert list(failures) == ["Untitled"] and "my-env" in failures["Untitled"]
     assert "Fine" in (tmp_path / "build" / "01_fine.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no such python"), RuntimeError("Kernel died before replying")])
+def test_a_kernel_that_does_not_start_is_a_failure_of_one_notebook(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(pages.Client, "execute", mock.Mock(side_effect=error))
+    nbformat.write(nbformat.v4.new_notebook(cells=FINE), tmp_path / "01_fine.ipynb")
+    assert pages.make_pages([tmp_path / "01_fine.ipynb"], tmp_path / "build") == {"01_fine": str(error)}
 
 
 NO_NOTEBOOKS = {"README.md": "# Text", "lost.ipynb": None, "broken.ipynb": "{", "list.ipynb": "[]", "bare.ipynb": "{}"}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from helpers.colab import notebook_mode
 from helpers.publishing import site
@@ -49,7 +49,7 @@ def execute(path, timeout=None):
         folder_of_kernel = {"metadata": {"path": str(path.parent)}}
         quiet = ["--log-level=ERROR"]  # else the kernel's own remarks run into the lines of progress
         Client(notebook, timeout=timeout, resources=folder_of_kernel, extra_arguments=quiet).execute()
-    except (CellExecutionError, CellTimeoutError, DeadKernelError, KeyError) as error:  # no such kernel is a KeyError
+    except (CellExecutionError, CellTimeoutError, RuntimeError, OSError, KeyError) as error:  # or no such kernel
         return notebook, re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     return notebook, None
 

@@ -22,7 +22,7 @@ def results_table(runs=RUNS):
         "| run | test % | training % | parameters | network | epochs | augmentation | time | device |",
         "| --- | ---: | ---: | ---: | --- | ---: | --- | ---: | --- |",
     ]
-    for record in sorted(records, key=lambda record: record["test"]["accuracy"]):
+    for record in sorted(records, key=lambda record: (record["test"]["accuracy"], record["name"])):
         recipe, last = record["recipe"], record["history"][-1]
         rows.append(
             f"| `{record['name']}` | **{record['test']['accuracy']:.2f}** | {last['train_accuracy']:.2f} "

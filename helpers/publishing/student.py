@@ -10,7 +10,10 @@ import nbformat
 
 from helpers.records import REPOSITORY
 
-GUESS_FIRST = re.compile(r"\b[Bb]et\b|\bGuess\b|\bPredict\b|[Ww]rite down (your|a) guess")
+GUESS_FIRST = re.compile(
+    r"\b[Bb]et\b|\bGuess\b|\bPredict\b|[Ww]rite\s+down\s+(your|a)\s+guess|"
+    r"[Bb]efore\s+you\s+(run|look)\b|What\s+do\s+you\s+expect"
+)
 HINT = re.compile(r"<details>\s*<summary>Hint</summary>.*?</details>\s*", re.DOTALL)
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>.*?</details>\s*", re.DOTALL)
 
