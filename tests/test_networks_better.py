@@ -14,6 +14,7 @@ from helpers.networks import (
     count_parameters,
     load_pretrained,
     mixed_net,
+    residual_net,
 )
 
 
@@ -45,6 +46,12 @@ def test_bounded_gates_keep_an_unusual_image_from_ending_as_no_number():
         plain = network(ordinary), network(3 * ordinary)
     assert torch.equal(bounded[0], plain[0])
     assert bounded[1].isfinite().all() and not plain[1].isfinite().all()
+
+
+def test_a_network_that_halves_its_first_maps_still_begins_at_the_image():
+    network = residual_net(strides=(2, 1, 1, 2)).eval()
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+    assert network.block1(torch.zeros(1, 3, 32, 32)).shape == (1, 32, 16, 16)
 
 
 def test_the_steps_towards_better_net_have_about_the_same_parameters():

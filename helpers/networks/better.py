@@ -84,7 +84,7 @@ def residual_net(
     for number, (width, count, stride, sizes) in enumerate(zip(widths, units, strides, kernels, strict=True), 1):
         layers = stem if number == 1 else []
         if (width, stride) != (channels, 1):
-            layers = [
+            layers += [
                 nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
                 nn.BatchNorm2d(channels),
                 nn.Conv2d(channels, width, 1, stride, bias=False),
