@@ -33,6 +33,7 @@ PAGES = sorted(path.name for path in SITE.glob("*.html"))
 
 @pytest.fixture(scope="session")
 def browser():
+    assert PAGES, "there is no site to look at: make site"
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     with sync_api.sync_playwright() as playwright:
@@ -210,17 +211,19 @@ def lab(tmp_path):
         command = [sys.executable, "-m", "jupyterlab", *options]
         server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(f"{address}/api", timeout=2)
-            break
-        except OSError:
-            time.sleep(1)
-    else:
-        pytest.fail((tmp_path / "lab.log").read_text()[-2000:])
-    yield address, tmp_path
-    server.terminate()
-    server.wait(30)
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/api", timeout=2)
+                break
+            except OSError:
+                time.sleep(1)
+        else:
+            pytest.fail((tmp_path / "lab.log").read_text()[-2000:])
+        yield address, tmp_path
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 def test_a_notebook_runs_to_its_end_in_jupyterlab(lab, browser):
