@@ -177,7 +177,7 @@ def to_device(images, labels, device):
     ``images (B, 32, 32, 3) uint8`` come back as ``(B, 3, 32, 32) float32`` in channels-last
     memory: the pixels stay in the order they had, so nothing is moved.
     """
-    ahead = torch.device(device).type == "cuda"  # an Apple GPU may still be reading when the memory is used again
+    ahead = torch.device(device).type == "cuda"  # an Apple GPU may read memory that was freed
     images = images.to(device, non_blocking=ahead).permute(0, 3, 1, 2)
     labels = labels.to(device, non_blocking=ahead)
     mean, std = _mean_and_std(device)
