@@ -1,5 +1,8 @@
 """The two pipelines: what is compared does the same."""
 
+import contextlib
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +45,18 @@ def test_every_convolution_has_the_layout_that_is_measured(few, channels_last):
     seen = layouts(network)
     train([tuple(map(torch.from_numpy, (few[0][:2], few[1][:2])))])
     assert seen == [channels_last] * 10
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_what_does_not_compile_is_measured_without(monkeypatch, works):
+    """There is a compiler, and no Python.h: that shows at the first step."""
+    failing = mock.Mock(side_effect=None if works else RuntimeError("no Python.h\nin 99 lines"))
+    monkeypatch.setattr(pipelines.Speed, "best", lambda device, compile: Speed(compile=compile))
+    monkeypatch.setattr(pipelines, "trainer", lambda device, speed: (failing, None))
+    with contextlib.nullcontext() if works else pytest.warns(match=r"does not work here \(RuntimeError: no Python.h\)"):
+        best = pipelines.best_speed(CPU)
+    assert best.compile == works and any("compiled" in name for name in pipelines.choices(CPU, best)) == works
+    assert not pipelines.best_speed(CPU, compile=False).compile and failing.call_count == 1
 
 
 def test_the_benchmarks_trainers_on_a_gpu():

@@ -10,6 +10,7 @@ from helpers.bench import __main__ as command
 from helpers.bench import pipelines, suite
 from helpers.bench.measuring import training_flops
 from helpers.networks import session_net
+from helpers.training import Speed
 
 
 def test_ratios_divide_ours_by_plain():
@@ -56,7 +57,7 @@ def test_a_rate_counts_the_images_that_were_trained_on(monkeypatch):
     monkeypatch.setattr(suite, "in_turns", lambda works, device, rounds: {name: [1.0] for name in works})
     monkeypatch.setattr(suite, "_epochs", lambda *_: {})
     images, labels = data.load_cifar10(True, data.SAMPLE)
-    rows = suite.measure(CPU, images[:640], labels[:640], 1, quick=True)["batch size"]
+    rows = suite.measure(CPU, images[:640], labels[:640], 1, Speed(), quick=True)["batch size"]
     assert {name: row["images"] for name, row in rows.items()} == {"batch 32": 640, "batch 128": 640, "batch 512": 512}
 
 

@@ -5,4 +5,4 @@ that was measured. Notebook 10 explains the parts.
 """
 
 from helpers.bench.measuring import matmul_peak, training_flops
-from helpers.bench.pipelines import choices, our_loader, plain_loader, plain_trainer, trainer
+from helpers.bench.pipelines import best_speed, choices, our_loader, plain_loader, plain_trainer, trainer

@@ -7,6 +7,7 @@ workers, float32, pixels channel by channel, and the loss read after every step.
 
 import dataclasses
 import random
+import warnings
 
 import albumentations as A
 import numpy as np
@@ -109,9 +110,23 @@ def trainer(device, speed):
     return (lambda batches: training.train_epoch(stepped, batches, *parts)), network
 
 
-def choices(device, compile=True):
-    """Return ``{name: Speed}``: one choice after the other, and at the end what is best here, compiled."""
-    half, best = training.reduced_precision(device), Speed.best(device, compile)
+def best_speed(device, compile=True):
+    """Return ``Speed.best``, without ``torch.compile`` where a try shows that it does not work, as a warning says."""
+    best = Speed.best(device, compile)
+    black = torch.zeros(BATCH, 32, 32, 3, dtype=torch.uint8), torch.zeros(BATCH, dtype=torch.int64)
+    try:
+        if best.compile:
+            trainer(device, best)[0]([black] * 3)  # CUDA graphs are recorded at the second step, started at the third
+    except Exception as error:  # compilers fail in many ways
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        warnings.warn(f"torch.compile does not work here ({why}): measured without it", stacklevel=2)
+        best = dataclasses.replace(best, compile=False)
+    return best
+
+
+def choices(device, best):
+    """Return ``{name: Speed}``: one choice after the other, and at the end the ``best``, if that is compiled."""
+    half = training.reduced_precision(device)
     found = {"float32": Speed(channels_last=False), "+ channels-last": Speed()}
     if half:
         found[f"+ {half}"] = Speed(half)

@@ -21,7 +21,16 @@ import torch
 from helpers import data, training
 from helpers.augment import PIPELINES, pipeline
 from helpers.bench.measuring import epochs_in_a_row, matmul_peak, memory, summary, training_flops
-from helpers.bench.pipelines import BATCH, PlainlySeeded, choices, our_loader, plain_loader, plain_trainer, trainer
+from helpers.bench.pipelines import (
+    BATCH,
+    PlainlySeeded,
+    best_speed,
+    choices,
+    our_loader,
+    plain_loader,
+    plain_trainer,
+    trainer,
+)
 from helpers.networks import session_net
 from helpers.timing import in_turns
 from helpers.training import Recipe, Speed
@@ -31,11 +40,11 @@ def suite(device, rounds=5, batches=8, quick=False):
     """Measure everything on ``device`` and return it as a dictionary that JSON can hold."""
     images, labels = data.load_cifar10(True, data.SAMPLE)
     chosen = np.arange(batches * BATCH) % len(labels)
-    speed = Speed.best(device, compile=not quick)
+    speed = best_speed(device, compile=not quick)
     peaks = {
         name: matmul_peak(device, name) for name in ("float32", training.reduced_precision(device)) if name is not None
     }
-    parts = measure(device, images[chosen], labels[chosen], rounds, quick)
+    parts = measure(device, images[chosen], labels[chosen], rounds, speed, quick)
     return {
         "device": training.device_name(device),
         "date": datetime.date.today().isoformat(),
@@ -53,9 +62,9 @@ def suite(device, rounds=5, batches=8, quick=False):
     }
 
 
-def measure(device, images, labels, rounds, quick=False):
+def measure(device, images, labels, rounds, best, quick=False):
     """Return ``{part: {name: summary}}`` of augmentation, data, step, batch size, epoch and evaluation."""
-    count, best = len(labels), Speed.best(device, compile=not quick)
+    count = len(labels)
 
     def timed(works, trained=None):
         seconds = in_turns(works, device, rounds)
@@ -81,7 +90,7 @@ def measure(device, images, labels, rounds, quick=False):
     parts["data"] = {"plain, 2 workers": plain["data"]} | timed(works)
 
     ready = list(loaders["0 workers"])
-    trainers = {name: trainer(device, speed)[0] for name, speed in choices(device, not quick).items()}
+    trainers = {name: trainer(device, speed)[0] for name, speed in choices(device, best).items()}
     works = {name: (lambda train=train: train(ready)) for name, train in trainers.items()}
     parts["step"] = {"plain": plain["step"]} | timed(works)
 
