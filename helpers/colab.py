@@ -14,7 +14,7 @@ PACKAGES = ("albumentations", "torchsummary")  # what Colab may lack; torch it h
 MODES = {
     "quick": "the sample of 2,000 + 1,000 images and a couple of epochs, seconds; the stored results are full",
     "full": "all of CIFAR-10, and the stored runs",
-    "train": "all of CIFAR-10; first a run of your own, live, into runs/, then the stored run beside it",
+    "train": "all of CIFAR-10; 03, 05, 06, 07 and 09 first train a run of your own, live, into runs/",
 }
 
 

@@ -557,9 +557,12 @@ def test_the_verdict_allows_for_a_run_that_was_tested_on_a_part_of_the_images(fo
 def test_a_run_of_another_recipe_is_not_taken_for_the_same(folder, monkeypatch, capsys):
     """The command line's own, for one: without --augment none it augments."""
     own = own_record()
-    own["recipe"] |= {"augment": "gentle", "lr": 0.05, "seed": 7, "clip": None}
+    own["recipe"] |= {"augment": "gentle", "lr": 0.05, "seed": 7, "clip": None, "teacher": "better_62"}
+    own["data"] = own["data"] | {"test_images": "validation split of the training images"}
     said, _ = beside(folder, monkeypatch, capsys, own)
-    assert said.endswith("But they did not do the same: lr 0.1, yours 0.05; augment none, yours gentle.\n")
+    did = "lr 0.1, yours 0.05; augment none, yours gentle; "
+    did += "test_images test images, yours validation split of the training images; teacher None, yours better_62"
+    assert said.endswith(f"But they did not do the same: {did}.\n")
     assert "did not do the same" not in beside(folder, monkeypatch, capsys, own_record() | {"seed": 7})[0]
 
 
