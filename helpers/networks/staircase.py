@@ -1,4 +1,4 @@
-"""The staircase from ``session_net`` to ``mixed_net``: networks of which each changes one thing (notebook 09).
+"""The staircase from ``session_net`` to ``mixed_net``: from its third step on, each changes one thing (notebook 09).
 
 All have about the same number of parameters, so that what a step gains, its change gained.
 """
