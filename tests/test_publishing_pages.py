@@ -70,6 +70,12 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path, monkeypatch, name, conten
         pages.main()
 
 
+def test_a_notebook_beside_other_work_does_not_wait_by_spinning(monkeypatch):
+    monkeypatch.setattr(pages.os, "environ", {"MPLBACKEND": "agg"})
+    pages.prepare_environment()
+    assert pages.os.environ["OMP_WAIT_POLICY"] == "PASSIVE" and "MPLBACKEND" not in pages.os.environ
+
+
 @pytest.mark.parametrize("mode, limit", [("quick", 600), ("full", None), ("train", None)])
 def test_a_cell_that_trains_may_take_as_long_as_it_takes(monkeypatch, mode, limit):
     given = {}

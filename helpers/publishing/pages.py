@@ -24,6 +24,7 @@ def prepare_environment():
     os.environ.setdefault("NOTEBOOK_MODE", "quick")
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one in the home folder
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # beside other work threads that spin take each other's core
     os.environ.pop("MPLBACKEND", None)  # a file backend would keep the figures out of the pages
 
 
