@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
+from PIL import Image
 from torchvision.datasets import CIFAR10
 
 from helpers import data
@@ -262,6 +263,15 @@ def test_sheet_with_too_many_labels(reader, folder, monkeypatch):
     (sheets / "test_batch.labels.txt").write_text("3\n" * 99_999)
     monkeypatch.setenv("CIFAR10_DIR", str(sheets))
     with pytest.raises(AssertionError, match="test_batch.webp has .* tiles for 99999 labels"):
+        reader["load"](False)
+
+
+def test_a_file_of_another_kind_under_the_name_of_a_sheet(reader, folder, monkeypatch):
+    """Pillow hands some kinds to other programs."""
+    sheets = folder / "images" / "cifar10_sample"
+    Image.new("RGB", (32, 32)).save(sheets / "test_batch.webp", "EPS")
+    monkeypatch.setenv("CIFAR10_DIR", str(sheets))
+    with pytest.raises(OSError, match="cannot identify image file"):
         reader["load"](False)
 
 
