@@ -330,7 +330,10 @@ def test_runs_that_cannot_be_written_are_refused_before_anything_is_trained(plan
     assert "choose another folder --runs" in refusal(planned, capsys)
     (tmp_path / "runs").unlink()
     assert refusal(planned, capsys) is None
-    assert not list((tmp_path / "runs").iterdir()), "a lock, or an empty folder, was left"
+    assert not (tmp_path / "runs").exists(), "a lock, or an empty folder, was left"
+    (tmp_path / "runs").mkdir()
+    assert refusal(planned, capsys) is None
+    assert not list((tmp_path / "runs").iterdir()), "the reader's folder went, or did not stay empty"
 
 
 @pytest.mark.parametrize("number", command.NO_LOCKS)

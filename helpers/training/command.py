@@ -115,6 +115,7 @@ def claimed(folder):
     """
     newer = "fallback_to_soft" in inspect.signature(FileLock).parameters  # to a mere file, which outlives its process
     lock = FileLock(folder / "lock", **({"fallback_to_soft": False} if newer else {}))
+    ours = (folder,) if folder.parent.exists() else (folder, folder.parent)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
@@ -129,8 +130,9 @@ def claimed(folder):
         with contextlib.suppress(OSError):  # Windows deletes no open file
             (folder / "lock").unlink(missing_ok=True)
         lock.release()
-        with contextlib.suppress(OSError):  # it stays if anything is in it
-            folder.rmdir()
+        with contextlib.suppress(OSError):  # they stay if anything is in them
+            for place in ours:
+                place.rmdir()
 
 
 def main(arguments=None, progress=None):
