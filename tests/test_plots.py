@@ -126,10 +126,33 @@ def test_a_kind_of_convolution_has_one_look(name):
 
 
 def test_networks_of_the_course_have_the_colours_of_their_runs_and_the_published_none():
-    here = {"session_net": (3, 88.0, "left"), "mixed_net, taught": (2, 94.0, "left")}
-    drawn = plots.accuracy_against_training({"published": (1, 93.0, "left")}, here)
+    here = {"session_net": (3, 88.0), "mixed_net, taught": (2, 94.0)}
+    drawn = plots.accuracy_against_training({"published": (1, 93.0)}, here)
     colours = {text.get_text(): text.get_color() for text in drawn.axes[0].texts}
     assert colours == {"published": style.GREY, **{name: style.RUN_COLOURS[name] for name in here}}
+
+
+def test_names_of_networks_lie_on_nothing():
+    """Six that are close together, two at the same place, one on the limit, one above the legend."""
+    close = {f"a long name, {i}": (100_000 + 9_000 * i, 90 + 0.3 * (i % 3)) for i in range(6)}
+    here = {
+        "one with a long name": (300_000, 95.0),
+        "the other": (300_000, 95.0),
+        "limit": (187_418, 92.0),
+        "low": (9_000, 88.9),
+        "lowest": (187_418, 88.0),
+    }
+    drawn = plots.accuracy_against_parameters(close, here, 187_418)
+    (axis,) = drawn.axes
+    drawn.canvas.draw()
+    names = [text.get_window_extent() for text in axis.texts]
+    drawn_lines = [line for line in axis.lines if len(line.get_xdata())]
+    shapes = [part.get_window_extent() for part in (*drawn_lines, axis.get_legend())]
+    assert len(names) == 11
+    for i, name in enumerate(names):
+        assert axis.bbox.x0 <= name.x0 and name.x1 <= axis.bbox.x1
+        assert not [other for other in names[:i] + shapes if name.overlaps(other)], axis.texts[i].get_text()
+    plt.close("all")
 
 
 def test_the_bars_of_a_staircase_carry_their_errors():

@@ -4,6 +4,7 @@ import math
 
 import matplotlib.pyplot as plt
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
 
 from helpers.plots.style import (
     BLACK,
@@ -23,6 +24,8 @@ from helpers.plots.style import (
 )
 
 BLOCK_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
+# Where the name of a point may begin or end, in points from it: beside it, then above and below; first choice first.
+PLACES = [(side * right, up) for right, up in ((9, 0), (6, 9), (6, -9), (3, 15), (3, -15)) for side in (1, -1)]
 
 
 @styled()
@@ -194,41 +197,57 @@ def waterfall(steps, label, errors=None):
 
 @styled()
 def accuracy_against_parameters(published, here, limit):
-    """Draw networks, ``{name: (parameters, test accuracy in percent, side of the label)}``, as points with their names.
+    """Draw networks, ``{name: (parameters, test accuracy in percent)}``, as points with their names.
 
     ``published`` were trained by others, ``here`` in this course; ``limit`` is a number of parameters.
     """
     drawn, axis = figure(size=(11, 7))
-    _named_points(axis, published, here)
     axis.axvline(limit, color=RED, linestyle="--", label=f"{limit:,} parameters", zorder=0)
-    most = max(parameters for parameters, _, _ in (published | here).values())
+    most = max(parameters for parameters, _ in (published | here).values())
     axis.set(xlabel="parameters", xlim=(0, 1.15 * most))
     axis.xaxis.set_major_formatter("{x:,.0f}")
-    axis.legend(loc="lower left")
+    _named_points(axis, published, here, "lower left")
     return drawn
 
 
 @styled()
 def accuracy_against_training(published, here):
-    """Draw networks, ``{name: (PFLOP of the whole training, test accuracy in percent, side of the label)}``."""
+    """Draw networks, ``{name: (PFLOP of the whole training, test accuracy in percent)}``."""
     drawn, axis = figure(size=(11, 6))
-    _named_points(axis, published, here)
     axis.set(xlabel="arithmetic of the whole training (PFLOP, logarithmic)", xscale="log")
     axis.set_xticks((0.3, 1, 3, 10, 30), ("0.3", "1", "3", "10", "30"))
     axis.margins(x=0.2)
-    axis.legend(loc="lower right")
+    _named_points(axis, published, here, "lower right")
     return drawn
 
 
-def _named_points(axis, published, here):
-    """Draw points with names, ``{name: (x, test accuracy in percent, side of the label)}``, of two origins."""
+def _named_points(axis, published, here, corner):
+    """Draw points, ``{name: (x, test accuracy in percent)}``, of two origins, on an axis that has all but these.
+
+    A name is where it covers no other name, no point, no line of before and not the legend, which is in ``corner``: as
+    far as one of ``PLACES`` is free.
+    """
+    points, lines = published | here, list(axis.lines)
     colours = dict.fromkeys(published, GREY) | {name: look[0] for name, look in zip(here, run_looks(here), strict=True)}
-    for name, (x, accuracy, side) in (published | here).items():
-        axis.plot(x, accuracy, "D" if name in here else "o", color=colours[name], markersize=9, zorder=3)
-        place = {"ha": side, "va": "center", "textcoords": "offset points"}
-        text = axis.annotate(name, (x, accuracy), (-9 if side == "right" else 9, 0), color=colours[name], **place)
-        text.set_path_effects([withStroke(linewidth=3, foreground="white")])  # a line may pass behind it
+    for name, point in points.items():
+        axis.plot(*point, "D" if name in here else "o", color=colours[name], markersize=9, zorder=3)
     for marker, source in (("o", "published"), ("D", "this course")):
         axis.plot([], [], marker, color=GREY, markersize=9, label=source)
     axis.set_ylabel("test accuracy (%)")
     axis.grid(False)
+    legend = axis.legend(loc=corner)
+    axis.figure.draw_without_rendering()  # from here on it is known where everything is
+    radius = 9 / 2 * axis.figure.dpi / 72
+    centres = axis.transData.transform(list(points.values()))
+    taken = [part.get_window_extent() for part in (legend, *lines)]
+    taken += [Bbox([centre - radius, centre + radius]) for centre in centres]
+    for name, point in points.items():
+        text = axis.annotate(name, point, (0, 0), color=colours[name], va="center", textcoords="offset points")
+        text.set_path_effects([withStroke(linewidth=3, foreground="white")])  # where no place is free
+        for place in (*PLACES, PLACES[0]):
+            text.set(position=place, ha="left" if place[0] > 0 else "right")
+            box = text.get_window_extent()
+            inside = axis.bbox.x0 <= box.x0 and box.x1 <= axis.bbox.x1
+            if inside and not any(map(box.overlaps, taken)):
+                break
+        taken.append(box)
