@@ -97,6 +97,7 @@ class Part:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
 insist_on_interrupts()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs behind a shell would hear no Ctrl-C
 try:
     Part()
     for _ in range(600):
