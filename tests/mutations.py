@@ -35,7 +35,7 @@ def exempt_many(path):
     """Take half of a notebook's cells out of the comparison."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     for cell in notebook["cells"][::2] + notebook["cells"][1::4]:
-        cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "nbval-ignore-output"]
+        cell["metadata"]["tags"] = sorted({*cell["metadata"].get("tags", []), "nbval-ignore-output"})
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -340,7 +340,7 @@ def first_failure(selection, folder):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         sys.exit(f"{selection}: no test ran\n{done.stdout}{done.stderr}")
-    return re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)[1] if done.returncode else None
+    return re.search(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", done.stdout, re.MULTILINE)[1] if done.returncode else None
 
 
 def main(word=""):
