@@ -268,7 +268,7 @@ FAULTS = (  # what, in which file, how, and the tests that must notice
     (
         "an official batch that is opened whatever its checksum",
         "helpers/data/official.py",
-        text("if hashlib.md5(content).hexdigest() != expected:", "if not content:"),
+        text("if hashlib.md5(content, usedforsecurity=False).hexdigest() != expected:", "if not content:"),
         "tests/test_data_official.py -k gadget",
     ),
     (
@@ -340,7 +340,8 @@ def first_failure(selection, folder):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         sys.exit(f"{selection}: no test ran\n{done.stdout}{done.stderr}")
-    return re.search(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", done.stdout, re.MULTILINE)[1] if done.returncode else None
+    named = re.search(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    return named[1] if done.returncode else None
 
 
 def main(word=""):
