@@ -4,7 +4,6 @@ import math
 
 import matplotlib.pyplot as plt
 from matplotlib.patheffects import withStroke
-from matplotlib.transforms import Bbox
 
 from helpers.plots.style import (
     BLACK,
@@ -227,20 +226,18 @@ def _named_points(axis, published, here, corner):
     A name is where it covers no other name, no point, no line of before and not the legend, which is in ``corner``: as
     far as one of ``PLACES`` is free.
     """
-    points, lines = published | here, list(axis.lines)
+    points = published | here
     colours = dict.fromkeys(published, GREY) | {name: look[0] for name, look in zip(here, run_looks(here), strict=True)}
     for name, point in points.items():
         axis.plot(*point, "D" if name in here else "o", color=colours[name], markersize=9, zorder=3)
+    shapes = list(axis.lines)
     for marker, source in (("o", "published"), ("D", "this course")):
         axis.plot([], [], marker, color=GREY, markersize=9, label=source)
     axis.set_ylabel("test accuracy (%)")
     axis.grid(False)
     legend = axis.legend(loc=corner)
     axis.figure.draw_without_rendering()  # from here on it is known where everything is
-    radius = 9 / 2 * axis.figure.dpi / 72
-    centres = axis.transData.transform(list(points.values()))
-    taken = [part.get_window_extent() for part in (legend, *lines)]
-    taken += [Bbox([centre - radius, centre + radius]) for centre in centres]
+    taken = [part.get_window_extent() for part in (legend, *shapes)]
     for name, point in points.items():
         text = axis.annotate(name, point, (0, 0), color=colours[name], va="center", textcoords="offset points")
         text.set_path_effects([withStroke(linewidth=3, foreground="white")])  # where no place is free
